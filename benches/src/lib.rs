@@ -1,0 +1,1 @@
+//! What a trace costs, beside its peers

@@ -1,0 +1,1 @@
+//! One small program for each kind of user

@@ -1,0 +1,1 @@
+//! The reqpath program: where a request died, and why

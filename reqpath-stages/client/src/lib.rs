@@ -1,0 +1,1 @@
+//! What happens before the first byte leaves: environment, hosts file, limits, clock

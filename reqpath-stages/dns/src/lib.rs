@@ -1,0 +1,1 @@
+//! The names on a leg: every resolver asked, every answer kept

@@ -1,0 +1,1 @@
+//! The vantage of this process: its sockets, resolver, files and clock, with the kernel's own evidence

@@ -1,0 +1,1 @@
+//! The stages of reqpath behind one door, one feature a stage crate

@@ -1,0 +1,1 @@
+//! The connection on a leg: every attempt, with what the kernel saw

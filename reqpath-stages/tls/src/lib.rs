@@ -1,0 +1,1 @@
+//! The handshake on a leg: the chain as served, whatever the verdict

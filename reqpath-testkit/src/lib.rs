@@ -1,0 +1,1 @@
+//! Fakes that fail loudly, mocks that misbehave, real parts on a leash
