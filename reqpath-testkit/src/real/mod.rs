@@ -1,0 +1,43 @@
+//! Real servers on a leash: found, started in a private directory on a free loopback port, ready
+//! when the call returns, and gone with the test, however the test ends.
+//!
+//! A fake shows what we believe about a server; the real one shows whether the belief is true.
+//! Every part here keeps the same promises:
+//!
+//! - **found** where the system keeps it, or [`RealError::Missing`] says what to install;
+//! - **private**: its configuration, sockets and logs live in a directory of its own;
+//! - **ready** when `start` returns, known from the server's own word and never from a sleep;
+//! - **heard**: what it logs can be read and waited for;
+//! - **gone** when its value is dropped, after a panic, and after `kill -9` of the test: a small
+//!   supervising shell holds the other end of a pipe and ends the server when the pipe closes.
+//!   So the thread that started a server may end before the test does.
+//!
+//! Starting blocks for some milliseconds and needs no async runtime, so both kinds of test may
+//! call it. A server belongs to the network namespace of the thread that starts it.
+//!
+//! ```
+//! use reqpath_testkit::real::{Nginx, require};
+//!
+//! let started = Nginx::builder().server("listen {listen}; return 204;").start();
+//! let Some(nginx) = require(started) else { return };
+//! assert!(nginx.address().ip().is_loopback());
+//! ```
+
+mod error;
+mod find;
+mod leash;
+mod log;
+mod nginx;
+mod ports;
+mod require;
+mod room;
+
+#[cfg(test)]
+mod survival;
+
+pub use self::error::RealError;
+pub use self::leash::Leash;
+pub use self::log::Log;
+pub use self::nginx::{Flavour, Nginx, NginxBuilder};
+pub use self::require::{REQUIRE_REAL, require};
+pub use self::room::Room;

@@ -1,0 +1,172 @@
+//! Whether real parts go when the test that started them cannot clean up any more.
+//!
+//! The test starts a copy of its own program, with an environment variable that makes one
+//! otherwise idle test start a server from a thread that ends. Then the copy is killed with
+//! SIGKILL, which no destructor survives.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use super::{Leash, Nginx, RealError, Room, require};
+
+const ROLE: &str = "REQPATH_TESTKIT_SURVIVAL_ROLE";
+const SOON: Duration = Duration::from_secs(20);
+
+/// What the copy of this program started: process ids, room, and address if it has one.
+struct Started {
+    copy: Child,
+    pid: u32,
+    room: PathBuf,
+    address: String,
+}
+
+impl Started {
+    fn by_copy(role: &str) -> Self {
+        let mut copy = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "real::survival::role_of_the_copy", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(copy.stdout.take().unwrap());
+        let said = output
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("STARTED ").map(|(_, said)| said.to_owned()));
+        let said = said.unwrap_or_else(|| panic!("the copy started no {role}"));
+        let mut words = said.split_whitespace();
+        let mut next = || words.next().unwrap().to_owned();
+        Self { copy, pid: next().parse().unwrap(), room: next().into(), address: next() }
+    }
+
+    fn kill_and_look(mut self) {
+        // The thread that started the server ended before the copy spoke.
+        assert!(alive(self.pid), "the server went with the thread that started it");
+        if self.address != "-" {
+            TcpStream::connect(&self.address).unwrap();
+        }
+        let family = family_of(self.pid);
+        assert!(family.contains(&self.pid));
+
+        self.copy.kill().unwrap();
+        self.copy.wait().unwrap();
+
+        eventually("every process is gone", || family_of(self.pid).is_empty() && !alive(self.pid));
+        for pid in family {
+            eventually("every process is gone", || !alive(pid));
+        }
+        eventually("the private directory is gone", || !self.room.exists());
+    }
+}
+
+#[test]
+fn role_of_the_copy() {
+    let Ok(role) = env::var(ROLE) else { return };
+    // Leaked on purpose: nothing in the copy may drop it.
+    let said = thread::spawn(move || start(&role)).join().unwrap();
+    println!("\nSTARTED {said}");
+    let mut until_killed = String::new();
+    std::io::stdin().read_to_string(&mut until_killed).unwrap();
+}
+
+fn start(role: &str) -> String {
+    match role {
+        "nginx" => {
+            let nginx = Nginx::builder().server("listen {listen}; return 204;").start().unwrap();
+            let said = format!("{} {} {}", nginx.pid(), nginx.room().path().display(), nginx.address());
+            std::mem::forget(nginx);
+            said
+        }
+        "stubborn" => {
+            let room = Room::new("stubborn").unwrap();
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "trap '' TERM INT HUP; while :; do sleep 1000; done"]);
+            let leash = Leash::hold("stubborn", &command, "TERM", &room).unwrap();
+            let said = format!("{} {} -", leash.pid(), room.path().display());
+            std::mem::forget((leash, room));
+            said
+        }
+        other => panic!("no role {other}"),
+    }
+}
+
+#[test]
+fn nginx_goes_with_a_killed_test() {
+    let Some(_) = require(Nginx::builder().server("listen {listen};").start()) else { return };
+    Started::by_copy("nginx").kill_and_look();
+}
+
+#[test]
+fn a_program_deaf_to_signals_goes_with_a_killed_test() {
+    Started::by_copy("stubborn").kill_and_look();
+}
+
+#[test]
+fn a_panic_ends_the_program() {
+    let room = Room::new("panic").unwrap();
+    let mut command = Command::new("/bin/sleep");
+    command.arg("1000");
+    let leash = Leash::hold("sleep", &command, "TERM", &room).unwrap();
+    let pid = leash.pid();
+    assert!(alive(pid));
+    let panicked = thread::spawn(move || {
+        let _leash = leash;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    assert!(!alive(pid));
+}
+
+#[test]
+fn a_program_that_ends_by_itself_is_told_with_its_status_and_words() {
+    let room = Room::new("early").unwrap();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "echo no luck today; exit 3"]);
+    let mut leash = Leash::hold("luck", &command, "TERM", &room).unwrap();
+    let error = leash.wait_ready(SOON, || Ok(None::<()>)).unwrap_err();
+    assert!(matches!(error, RealError::EndedEarly { status: Some(3), .. }), "{error:?}");
+    assert!(error.to_string().contains("no luck today"), "{error}");
+    assert!(leash.signal("HUP").is_err() || !leash.is_running());
+    assert!(room.path().exists(), "its output is still wanted");
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited {SOON:?} until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Running, and not only waiting to be buried.
+fn alive(pid: u32) -> bool {
+    stat(Path::new(&format!("/proc/{pid}"))).is_some_and(|(state, _)| state != "Z" && state != "X")
+}
+
+/// The living processes of the group that `pid` belongs to, or belonged to: the supervisor leads
+/// it, so it is found by its members.
+fn family_of(pid: u32) -> Vec<u32> {
+    let Some((_, group)) = stat(Path::new(&format!("/proc/{pid}"))) else { return Vec::new() };
+    assert_ne!(group, process::id(), "the server shares the group of the test");
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let members = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let (_, its_group) = stat(&entry.path())?;
+        (its_group == group).then_some(pid)
+    });
+    members.filter(|pid| alive(*pid)).collect()
+}
+
+/// State and process group, the first and third word after the name in brackets.
+fn stat(process: &Path) -> Option<(String, u32)> {
+    let text = fs::read_to_string(process.join("stat")).ok()?;
+    let (_, after_name) = text.rsplit_once(')')?;
+    let mut words = after_name.split_whitespace();
+    let state = words.next()?.to_owned();
+    Some((state, words.nth(1)?.parse().ok()?))
+}
