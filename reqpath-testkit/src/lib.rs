@@ -1,1 +1,6 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
+
+mod background;
+pub mod pki;
+#[cfg(unix)]
+pub mod real;
