@@ -1,1 +1,66 @@
-//! Traits, data, runner, judging and verdict of reqpath: the walk along a request's road
+//! Traits, data, runner, judging and verdict of reqpath: the walk along a request's road.
+//!
+//! A [`Pipeline`] sends [`Stage`]s along a [`Path`] to follow one [`Target`].
+//! Stages look, through a [`Vantage`], and record [`Evidence`]; they never judge.
+//! [`judge`](judge::judge) is a pure function: it reads the [`Case`] with the [`Cause`]s of a
+//! [`Catalogue`] and says whether the request [reached](Verdict::Reached) its end,
+//! [died](Verdict::Died), and where, why, and by which evidence.
+//!
+//! What is absent from this crate: any protocol, any socket, any file.
+//! Protocols live in the stage crates, contact with the world in a vantage.
+
+mod case;
+mod catalogue;
+mod cause;
+mod contact;
+mod context;
+mod ends;
+mod error;
+mod evidence;
+mod finding;
+mod handed;
+mod judging;
+mod observation;
+mod path;
+mod pipeline;
+mod report;
+mod secret;
+mod stage;
+mod subject;
+mod target;
+mod text;
+mod time;
+mod trial;
+mod vantage;
+mod verdict;
+
+pub use case::{Case, Seen};
+pub use catalogue::Catalogue;
+pub use cause::{Cause, Decline, Doc, End, Look, Recognise, Scope};
+pub use contact::{Budget, Contact, ContactKind, Permit};
+pub use context::{Context, Recording};
+pub use ends::{LocalAddr, PeerAddr};
+pub use error::{CatalogueError, Error, LoadError, TargetError};
+pub use evidence::{AnyEvidence, Evidence};
+pub use finding::{Finding, Weight};
+pub use handed::{Addresses, Again, Destination, Dialled, Proxy, Redial};
+pub use judging::{Judgement, judge};
+pub use observation::{Data, Observation, ObservationId};
+pub use path::{Hop, HopKind, Path};
+pub use pipeline::{Pipeline, PipelineBuilder, Trace};
+pub use report::{HopState, ProbeError, Report, RuledOut, SCHEMA, Tri};
+pub use secret::{Scrubber, redact_url};
+pub use stage::{Left, Stage};
+pub use subject::{HopId, LegSubject, Subject};
+pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
+pub use text::{escape, escape_bytes};
+pub use time::Micros;
+pub use trial::{Role, Trial};
+pub use vantage::{
+    ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,
+    SystemAnswer, SystemLookupError, Unavailable, Vantage,
+};
+pub use verdict::{At, CauseRef, Outcome, Verdict};
+
+#[doc(hidden)]
+pub use serde_json;

@@ -1,0 +1,364 @@
+//! What a stage is given to look with.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::{
+    AnyEvidence, Budget, ContactKind, Error, Evidence, Micros, Observation, ObservationId, Path, Permit,
+    ProbeError, Role, Subject, Target, Tri, Vantage,
+};
+
+/// What a stage is given to look with: the target, the vantage, the clock, and a place to record.
+///
+/// Cheap to clone, and shared by looks that run at the same time.
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    trial: Arc<TrialState>,
+}
+
+/// What all trials of a trace share.
+pub(crate) struct Shared {
+    pub(crate) path: Path,
+    pub(crate) vantage: Arc<dyn Vantage>,
+    pub(crate) budget: Budget,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) request_id: String,
+    pub(crate) traceparent: String,
+    pub(crate) log: Mutex<Log>,
+    /// Looks beside the road that the runner has not taken up yet.
+    pub(crate) asides: Mutex<Vec<BoxFuture<'static, ()>>>,
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+pub(crate) struct Log {
+    next: u32,
+    pub(crate) observations: Vec<Observation>,
+    pub(crate) errors: Vec<ProbeError>,
+}
+
+/// What one trial keeps between its stages.
+pub(crate) struct TrialState {
+    pub(crate) target: Target,
+    pub(crate) role: Role,
+    pub(crate) first: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) handed: Mutex<Handed>,
+}
+
+/// What stages handed on in this trial.
+#[derive(Default)]
+pub(crate) struct Handed {
+    things: Vec<(Subject, Box<dyn Any + Send>)>,
+    pub(crate) arrived: Tri,
+    pub(crate) sent: bool,
+    pub(crate) answer: Option<Cow<'static, str>>,
+    pub(crate) redirect: Option<Target>,
+}
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, trial: Arc<TrialState>) -> Self {
+        Self { shared, trial }
+    }
+
+    /// The place to look from.
+    #[must_use]
+    pub fn vantage(&self) -> &dyn Vantage {
+        &*self.shared.vantage
+    }
+
+    /// The request that is followed.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.trial.target
+    }
+
+    /// The path it is meant to take.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Why this trial is made.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.trial.role
+    }
+
+    /// Whether this is the first trial of the trace: the one in which looks beside the road are made.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.trial.first
+    }
+
+    /// The id every request of this trace carries, unless the caller's request has its own.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.shared.request_id
+    }
+
+    /// The W3C `traceparent` every request of this trace carries, unless the caller's has its own.
+    #[must_use]
+    pub fn traceparent(&self) -> &str {
+        &self.shared.traceparent
+    }
+
+    /// Leave to make one contact.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BudgetSpent`] when the plan announced no more of the kind.
+    pub fn permit(&self, kind: ContactKind) -> Result<Permit, Error> {
+        self.shared.budget.permit(kind)
+    }
+
+    /// When this trial must be over.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.trial.deadline
+    }
+
+    /// When the whole trace must be over.
+    #[must_use]
+    pub fn trace_deadline(&self) -> Instant {
+        self.shared.deadline
+    }
+
+    /// The time a look may take: its own limit, or what is left of the trial, if that is less.
+    #[must_use]
+    pub fn limit(&self, own: Duration) -> Duration {
+        own.min(self.trial.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The time from the start of the trace until now.
+    #[must_use]
+    pub fn elapsed(&self) -> Micros {
+        self.shared.started.elapsed().into()
+    }
+
+    /// Records what was seen, at once.
+    pub fn record<E: Evidence>(&self, at: &Subject, evidence: E) -> ObservationId {
+        let now = self.elapsed();
+        self.record_from(at, now, evidence)
+    }
+
+    /// Records what was seen by a look that began at `since`, counted from the start of the trace.
+    pub fn record_from<E: Evidence>(&self, at: &Subject, since: Micros, evidence: E) -> ObservationId {
+        let data: Arc<dyn AnyEvidence> = Arc::new(evidence);
+        let mut log = self.log();
+        let id = log.number();
+        log.observations.push(Observation::live(
+            id,
+            at.clone(),
+            self.shared.vantage.name(),
+            since,
+            true,
+            data,
+        ));
+        id
+    }
+
+    /// Begins to record something that takes time.
+    ///
+    /// Whatever has been filled in is kept when the look is dropped half-way, marked incomplete.
+    pub fn begin<E: Evidence>(&self, at: &Subject, evidence: E) -> Recording<E> {
+        let id = self.log().number();
+        Recording {
+            cx: self.clone(),
+            subject: at.clone(),
+            id,
+            since: self.elapsed(),
+            complete: false,
+            evidence: Some(evidence),
+        }
+    }
+
+    /// Reports trouble of the probe itself, for a look that the stage can do without.
+    pub fn trouble(&self, stage: &'static str, error: &(dyn std::error::Error + 'static)) {
+        let message = chain(error);
+        tracing::debug!(stage, %message, "a look could not be made");
+        let mut log = self.log();
+        let trouble = ProbeError::new(stage, message);
+        if !log.errors.contains(&trouble) {
+            log.errors.push(trouble);
+        }
+    }
+
+    /// Hands something on to a later stage of this trial: addresses, a connection, a session.
+    ///
+    /// One thing of a type is kept for each subject; a second takes its place.
+    pub fn hand_on<T: Send + 'static>(&self, at: &Subject, thing: T) {
+        let mut handed = self.handed();
+        handed.things.retain(|(subject, thing)| !(subject == at && thing.is::<T>()));
+        handed.things.push((at.clone(), Box::new(thing)));
+    }
+
+    /// Takes what an earlier stage of this trial handed on.
+    #[must_use]
+    pub fn take<T: Send + 'static>(&self, at: &Subject) -> Option<T> {
+        let mut handed = self.handed();
+        let place = handed.things.iter().position(|(subject, thing)| subject == at && thing.is::<T>())?;
+        let (_, thing) = handed.things.swap_remove(place);
+        drop(handed);
+        thing.downcast().ok().map(|thing| *thing)
+    }
+
+    /// Looks at what an earlier stage handed on, and leaves it.
+    #[must_use]
+    pub fn peek<T: Clone + Send + 'static>(&self, at: &Subject) -> Option<T> {
+        let handed = self.handed();
+        handed
+            .things
+            .iter()
+            .find_map(|(subject, thing)| (subject == at).then(|| thing.downcast_ref::<T>())?)
+            .cloned()
+    }
+
+    /// The first byte of the request has been sent.
+    pub fn sent(&self) {
+        self.handed().sent = true;
+    }
+
+    /// The far hop has received the request: it answered.
+    pub fn arrived(&self, answer: impl Into<Cow<'static, str>>) {
+        let mut handed = self.handed();
+        handed.arrived = Tri::Yes;
+        handed.answer = Some(answer.into());
+    }
+
+    /// The answer sends the request elsewhere, and it may follow.
+    pub fn redirect(&self, to: Target) {
+        self.handed().redirect = Some(to);
+    }
+
+    /// Makes a look beside the road, at the same time.
+    ///
+    /// The trace waits for it, at most until its deadline; the trial does not.
+    pub fn aside(&self, look: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.shared.asides).push(Box::pin(look));
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        lock(&self.shared.log)
+    }
+
+    pub(crate) fn handed(&self) -> MutexGuard<'_, Handed> {
+        lock(&self.trial.handed)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("target", &self.trial.target.authority())
+            .field("vantage", &self.shared.vantage)
+            .field("role", &self.trial.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    fn number(&mut self) -> ObservationId {
+        let id = ObservationId(self.next);
+        self.next = self.next.saturating_add(1);
+        id
+    }
+}
+
+/// Evidence being filled in; kept whatever happens to the look.
+///
+/// Reads and writes like the evidence itself.
+pub struct Recording<E: Evidence> {
+    cx: Context,
+    subject: Subject,
+    id: ObservationId,
+    since: Micros,
+    complete: bool,
+    /// Present until dropped.
+    evidence: Option<E>,
+}
+
+impl<E: Evidence> Recording<E> {
+    /// The look has ended by itself: the record is complete.
+    pub fn finish(mut self) -> ObservationId {
+        self.complete = true;
+        self.id
+    }
+
+    /// The number the observation will have.
+    #[must_use]
+    pub fn id(&self) -> ObservationId {
+        self.id
+    }
+
+    /// Narrows the subject, once more is known: the address, for one.
+    pub fn about(&mut self, subject: Subject) {
+        self.subject = subject;
+    }
+}
+
+impl<E: Evidence> Drop for Recording<E> {
+    fn drop(&mut self) {
+        if let Some(evidence) = self.evidence.take() {
+            let vantage = self.cx.shared.vantage.name();
+            let subject = std::mem::replace(&mut self.subject, Subject::Path);
+            let data = Arc::new(evidence);
+            let observation = Observation::live(self.id, subject, vantage, self.since, self.complete, data);
+            self.cx.log().observations.push(observation);
+        }
+    }
+}
+
+impl<E: Evidence> Deref for Recording<E> {
+    type Target = E;
+
+    #[expect(clippy::expect_used, reason = "only drop takes it")]
+    fn deref(&self) -> &E {
+        // Only `drop` takes the evidence, and nothing can be borrowed after that.
+        self.evidence.as_ref().expect("present until dropped")
+    }
+}
+
+impl<E: Evidence> DerefMut for Recording<E> {
+    #[expect(clippy::expect_used, reason = "only drop takes it")]
+    fn deref_mut(&mut self) -> &mut E {
+        // Only `drop` takes the evidence, and nothing can be borrowed after that.
+        self.evidence.as_mut().expect("present until dropped")
+    }
+}
+
+impl<E: Evidence> fmt::Debug for Recording<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording")
+            .field("id", &self.id)
+            .field("evidence", &self.evidence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error with all its reasons, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        text.push_str(": ");
+        text.push_str(&reason.to_string());
+        source = reason.source();
+    }
+    text
+}
+
+/// The lock, whoever panicked while holding it: what was recorded until then stays true.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

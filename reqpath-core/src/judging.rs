@@ -1,0 +1,58 @@
+//! From evidence to verdict: a pure pass over the case.
+
+mod chain;
+mod deaths;
+mod findings;
+mod hops;
+mod verdict;
+
+use crate::{Case, Catalogue, Finding, HopState, ProbeError, RuledOut, Verdict, Weight};
+
+use self::deaths::Deaths;
+use self::findings::Found;
+
+/// What judging a case gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The two questions, hop by hop.
+    pub hops: Vec<HopState>,
+    /// Everything that was found, fatal first.
+    pub findings: Vec<Finding>,
+    /// The look-alikes of the cause that were ruled out.
+    pub ruled_out: Vec<RuledOut>,
+    /// Commands to run next, the cause's own first.
+    pub next: Vec<String>,
+}
+
+/// Judges a case by a catalogue.
+///
+/// Pure: no clock, no network, no randomness. The same case and catalogue always give the same
+/// judgement, so a stored report can be judged again, by this catalogue or a newer one.
+#[must_use]
+pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judgement {
+    let mut found = Found::by(case, catalogue);
+    let deaths = Deaths::of(case, &found);
+    let roots = chain::weigh(&mut found, &deaths);
+    let (verdict, ruled_out) = verdict::of(case, &found, &deaths, &roots, errors);
+    let hops = hops::of(case, &deaths, &verdict);
+    let next = next(&found, &roots);
+    let mut findings: Vec<Finding> = found.list.into_iter().map(|(_, finding)| finding).collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+    Judgement { verdict, hops, findings, ruled_out, next }
+}
+
+/// The commands of the cause first, then those of the other fatal findings.
+fn next(found: &Found, roots: &[usize]) -> Vec<String> {
+    let mut next = Vec::new();
+    let first = roots.iter().copied();
+    let rest = (0..found.list.len()).filter(|&i| found.list[i].1.weight == Weight::Fatal);
+    for command in first.chain(rest).flat_map(|i| &found.list[i].1.next) {
+        if !next.contains(command) {
+            next.push(command.clone());
+        }
+    }
+    next
+}

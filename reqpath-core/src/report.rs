@@ -1,0 +1,234 @@
+//! The whole record of one trace.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    Case, Catalogue, Finding, HopId, HopKind, LoadError, Micros, Observation, ObservationId, Path, Target,
+    Verdict, judge,
+};
+
+/// The name and version of the report's schema.
+pub const SCHEMA: &str = "reqpath.report/1";
+
+/// Yes, no, or not known: never guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Tri {
+    /// Seen to be so.
+    Yes,
+    /// Seen not to be so.
+    No,
+    /// Not seen.
+    #[default]
+    Unknown,
+}
+
+/// The two questions, answered for one hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct HopState {
+    /// The hop.
+    pub hop: HopId,
+    /// What kind of place it is.
+    pub kind: HopKind,
+    /// Whether the request arrived here.
+    pub arrived: Tri,
+    /// Whether it was alive when it left.
+    pub left_alive: Tri,
+}
+
+impl HopState {
+    pub(crate) fn new(hop: HopId, kind: HopKind, arrived: Tri, left_alive: Tri) -> Self {
+        Self { hop, kind, arrived, left_alive }
+    }
+}
+
+/// A look-alike that was ruled out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct RuledOut {
+    /// Its code.
+    pub code: String,
+    /// Why it is not that, as a clause.
+    pub because: String,
+    /// The observations that rule it out.
+    #[serde(default)]
+    pub cites: Vec<ObservationId>,
+}
+
+impl RuledOut {
+    pub(crate) fn new(code: String, because: String, cites: Vec<ObservationId>) -> Self {
+        Self { code, because, cites }
+    }
+}
+
+/// The probe's own trouble: never a verdict on the path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ProbeError {
+    /// The stage that could not look.
+    pub stage: String,
+    /// What went wrong, with its reasons.
+    pub message: String,
+}
+
+impl ProbeError {
+    pub(crate) fn new(stage: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { stage: stage.into(), message: message.into() }
+    }
+}
+
+/// The whole record of one trace: the verdict, and everything it rests on.
+///
+/// It round-trips: kinds, codes and fields that this version does not know are kept as they are.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The program and version that wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
+    /// When the trace began, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub started: String,
+    /// How long it took, in microseconds.
+    #[serde(default)]
+    pub elapsed_us: Micros,
+    /// The id every request of this trace carried, for finding its log lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request_id: String,
+    /// The W3C `traceparent` every request of this trace carried.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub traceparent: String,
+    /// The answer; absent only in evidence that was never judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The request that was followed.
+    #[serde(default = "example_target")]
+    pub target: Target,
+    /// The hops it was meant to take.
+    #[serde(default)]
+    pub path: Path,
+    /// The two questions, hop by hop.
+    #[serde(default)]
+    pub hops: Vec<HopState>,
+    /// Everything that was found, fatal first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// The look-alikes that were ruled out.
+    #[serde(default)]
+    pub ruled_out: Vec<RuledOut>,
+    /// Commands to run next.
+    #[serde(default)]
+    pub next: Vec<String>,
+    /// Looks the probe could not make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ProbeError>,
+    /// Everything that was seen.
+    #[serde(default)]
+    pub observations: Vec<Observation>,
+    /// What a later version stored besides.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What hand-written evidence is about when it does not say.
+fn example_target() -> Target {
+    // A constant URL that parses; the test below holds it.
+    #[expect(clippy::expect_used, reason = "a constant URL that parses")]
+    Target::get("https://server.example/").expect("a constant URL")
+}
+
+impl Report {
+    /// Reads a report, or bare observations in a report's shape.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON, has another shape, or says it is of another schema.
+    pub fn load(json: &[u8]) -> Result<Self, LoadError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let json_error = |source| LoadError::Json { file: None, source };
+        let head: Head = serde_json::from_slice(json).map_err(json_error)?;
+        if head.schema != SCHEMA {
+            return Err(LoadError::Schema { file: None, found: crate::escape(&head.schema, 80) });
+        }
+        let mut report: Self = serde_json::from_slice(json).map_err(json_error)?;
+        for (place, observation) in (0_u32..).zip(&mut report.observations) {
+            if observation.id == ObservationId(u32::MAX) {
+                observation.id = ObservationId(place);
+            }
+        }
+        Ok(report)
+    }
+
+    /// The same evidence, judged by this catalogue.
+    #[must_use]
+    pub fn judged(self, catalogue: &Catalogue) -> Self {
+        let case = Case::new(self.target, self.path, self.observations);
+        let judgement = judge(&case, catalogue, &self.errors);
+        let (target, path, observations) = case.into_parts();
+        Self {
+            verdict: Some(judgement.verdict),
+            hops: judgement.hops,
+            findings: judgement.findings,
+            ruled_out: judgement.ruled_out,
+            next: judgement.next,
+            target,
+            path,
+            observations,
+            ..self
+        }
+    }
+
+    /// The schema of reports, as JSON Schema.
+    #[must_use]
+    pub fn json_schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_here_is_kept() {
+        let json = serde_json::json!({
+            "schema": SCHEMA,
+            "elapsed_us": 5,
+            "from_the_future": {"a": [1, 2.5, null]},
+            "verdict": {"kind": "reached", "outcome": {"samples": 1, "died": 0}},
+            "target": {"url": "https://a.example/", "method": "GET", "body_length": 0, "max_redirects": 0},
+            "path": {"hops": [{"id": "client", "kind": "client"}, {"id": "server", "kind": "server"}]},
+            "hops": [],
+            "findings": [{"code": "acme.new", "subject": "path", "weight": "warning", "blames": "near",
+                          "summary": "s", "cites": [0], "since": 3}],
+            "ruled_out": [],
+            "next": [],
+            "observations": [{"id": 0, "kind": "acme.unknown", "subject": {"hop": "client"}, "vantage": "v",
+                              "at_us": 9, "source": "acme --look", "data": {"deep": {"x": 1.5}}, "colour": "blue"}],
+        });
+        let report = Report::load(json.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&report).unwrap(), json);
+    }
+
+    #[test]
+    fn another_schema_is_named() {
+        let error = Report::load(br#"{"schema": "reqpath.report/9"}"#).unwrap_err();
+        assert!(error.to_string().contains("reqpath.report/9"), "{error}");
+        assert!(Report::load(b"[1, 2").is_err());
+    }
+
+    #[test]
+    fn bare_evidence_loads() {
+        let report = Report::load(br#"{"schema": "reqpath.report/1", "observations": []}"#).unwrap();
+        assert_eq!(report.target.host(), "server.example");
+    }
+}

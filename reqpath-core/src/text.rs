@@ -1,0 +1,80 @@
+//! What a peer says, made safe to print.
+
+use std::fmt::Write as _;
+
+/// A peer's text with control characters, bidirectional overrides and other invisibles escaped.
+///
+/// At most `limit` characters of it are kept; `…` marks a cut.
+///
+/// ```
+/// assert_eq!(reqpath_core::escape("ok\u{1b}[31mred", 100), "ok\\u{1b}[31mred");
+/// assert_eq!(reqpath_core::escape("abcdef", 3), "abc…");
+/// ```
+#[must_use]
+pub fn escape(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit) + 1);
+    for (count, c) in text.chars().enumerate() {
+        if count == limit {
+            out.push('…');
+            break;
+        }
+        push(&mut out, c);
+    }
+    out
+}
+
+/// A peer's bytes as text: UTF-8 where it is, `\xNN` where it is not, controls escaped.
+///
+/// ```
+/// assert_eq!(reqpath_core::escape_bytes(b"HTTP\x16\xff", 100), "HTTP\\u{16}\\xff");
+/// ```
+#[must_use]
+pub fn escape_bytes(bytes: &[u8], limit: usize) -> String {
+    let mut out = String::with_capacity(bytes.len().min(limit) + 1);
+    let mut count = 0;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if count == limit {
+                out.push('…');
+                return out;
+            }
+            push(&mut out, c);
+            count += 1;
+        }
+        for byte in chunk.invalid() {
+            if count == limit {
+                out.push('…');
+                return out;
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+            count += 1;
+        }
+    }
+    out
+}
+
+fn push(out: &mut String, c: char) {
+    if c.is_control() || invisible(c) {
+        out.extend(c.escape_default());
+    } else {
+        out.push(c);
+    }
+}
+
+/// Characters that change how their neighbours are shown without being seen themselves.
+fn invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_terminal_obeys_gets_through() {
+        let hostile = "\u{1b}]0;title\u{7}\r\n\u{202e}evil\u{9b}31m";
+        assert!(escape(hostile, 1000).chars().all(|c| !c.is_control() && c != '\u{202e}'));
+        assert!(escape_bytes(hostile.as_bytes(), 1000).chars().all(|c| !c.is_control()));
+    }
+}

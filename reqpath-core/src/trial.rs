@@ -1,0 +1,67 @@
+//! One attempt to send the request along its whole road.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Evidence, Left, Micros, Tri};
+
+/// Why a trial was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// A fresh request at the front: the only kind that is counted.
+    Fresh,
+    /// The front tried once more at the end, to see whether things changed meanwhile.
+    Last,
+    /// A control past the proxy that the environment asks for.
+    Direct,
+    /// A control with more time than the caller allows.
+    Patient,
+}
+
+/// One attempt to send the request along its whole road, and how far it came.
+///
+/// The runner records one for each sample; stages never do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Trial {
+    /// Why it was made.
+    pub role: Role,
+    /// Whether the request left the last stage it entered alive; `unknown` after an error of the probe.
+    pub left: Left,
+    /// The stage that saw it last: where it died, if it did.
+    pub stage: Cow<'static, str>,
+    /// Whether the far hop is known to have received the request.
+    #[serde(default)]
+    pub arrived: Tri,
+    /// Whether any byte of the request was sent.
+    #[serde(default)]
+    pub sent: bool,
+    /// What it answered, in the protocol's words: `HTTP/1.1 200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Cow<'static, str>>,
+    /// How long it took.
+    #[serde(default)]
+    pub elapsed_us: Micros,
+    /// The time it was allowed.
+    #[serde(default)]
+    pub limit_us: Micros,
+    /// Whether that time ran out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_time: bool,
+}
+
+impl Trial {
+    /// Whether the request died on the way, by what the stages saw.
+    #[must_use]
+    pub fn died(&self) -> bool {
+        self.left == Left::Dead
+    }
+}
+
+impl Evidence for Trial {
+    const KIND: &'static str = "request.trial";
+}
