@@ -23,6 +23,7 @@
 //! assert!(nginx.address().ip().is_loopback());
 //! ```
 
+mod dns;
 mod error;
 mod find;
 mod leash;
@@ -35,6 +36,7 @@ mod room;
 #[cfg(test)]
 mod survival;
 
+pub use self::dns::{Knot, KnotBuilder, Signing, Unbound, UnboundBuilder, Zone};
 pub use self::error::RealError;
 pub use self::leash::Leash;
 pub use self::log::Log;

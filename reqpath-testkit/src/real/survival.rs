@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use super::{Leash, Nginx, RealError, Room, require};
+use super::{Knot, Leash, Nginx, RealError, Room, Unbound, Zone, require};
 
 const ROLE: &str = "REQPATH_TESTKIT_SURVIVAL_ROLE";
 const SOON: Duration = Duration::from_secs(20);
@@ -82,6 +82,18 @@ fn start(role: &str) -> String {
             std::mem::forget(nginx);
             said
         }
+        "knot" => {
+            let knot = Knot::builder().zone(Zone::new("shop.test", "")).start().unwrap();
+            let said = format!("{} {} {}", knot.pid(), knot.room().path().display(), knot.address());
+            std::mem::forget(knot);
+            said
+        }
+        "unbound" => {
+            let unbound = Unbound::builder().start().unwrap();
+            let said = format!("{} {} {}", unbound.pid(), unbound.room().path().display(), unbound.address());
+            std::mem::forget(unbound);
+            said
+        }
         "stubborn" => {
             let room = Room::new("stubborn").unwrap();
             let mut command = Command::new("/bin/sh");
@@ -99,6 +111,16 @@ fn start(role: &str) -> String {
 fn nginx_goes_with_a_killed_test() {
     let Some(_) = require(Nginx::builder().server("listen {listen};").start()) else { return };
     Started::by_copy("nginx").kill_and_look();
+}
+
+#[test]
+fn dns_servers_go_with_a_killed_test() {
+    if require(Knot::builder().start()).is_some() {
+        Started::by_copy("knot").kill_and_look();
+    }
+    if require(Unbound::builder().start()).is_some() {
+        Started::by_copy("unbound").kill_and_look();
+    }
 }
 
 #[test]
