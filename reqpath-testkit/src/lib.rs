@@ -1,6 +1,7 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
 
 mod background;
+pub mod mock;
 pub mod pki;
 #[cfg(unix)]
 pub mod real;

@@ -1,0 +1,197 @@
+//! What the mock saw.
+
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rustls_pki_types::CertificateDer;
+
+use super::proxy_protocol::ProxyHeader;
+
+/// How many requests and connections are kept in full; further ones are only counted.
+const KEPT: usize = 10_000;
+
+/// One request as it arrived.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Request {
+    /// Number of its connection, from 0 in the order of acceptance.
+    pub connection: u64,
+    /// Number of the request on its connection, from 0: above 0 the connection was reused.
+    pub index: u64,
+    /// When its head was complete, counted from the start of the mock.
+    pub at: Duration,
+    /// The peer's address on the socket, not what a PROXY header says.
+    pub from: SocketAddr,
+    /// The protocol it came in.
+    pub version: http::Version,
+    /// The method, as sent.
+    pub method: String,
+    /// The request target, as sent; on HTTP/2 the `:path`.
+    pub target: String,
+    /// Header names and values, in order, as sent; on HTTP/2 `:authority` stands first, as `host`.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The head, byte for byte up to and with the empty line; empty on HTTP/2.
+    pub head: Bytes,
+    /// The first mebibyte of the body.
+    pub body: Bytes,
+    /// How long the body was in all.
+    pub body_length: u64,
+    /// Whether the body came whole.
+    pub complete: bool,
+    /// The TLS session it came in, if any.
+    pub tls: Option<TlsSeen>,
+    /// The PROXY protocol header of its connection, if any was expected.
+    pub proxied: Option<ProxyHeader>,
+}
+
+impl Request {
+    /// The first header of this name, whatever its case, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The name the client asked for.
+    pub fn host(&self) -> Option<&str> {
+        self.header("host")
+    }
+}
+
+/// A TLS handshake, as far as it came.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct TlsSeen {
+    /// The name in the ClientHello.
+    pub sni: Option<String>,
+    /// Protocols the client offered, in its order.
+    pub offered_alpn: Vec<String>,
+    /// The protocol agreed on.
+    pub alpn: Option<String>,
+    /// The version agreed on, for example `TLSv1_3`; `None` while the handshake has not finished.
+    pub version: Option<String>,
+    /// The cipher suite agreed on.
+    pub cipher_suite: Option<String>,
+    /// The certificates the client sent, leaf first.
+    pub client_certificates: Vec<CertificateDer<'static>>,
+    /// Why the handshake failed, in the words of the TLS library.
+    pub failure: Option<String>,
+}
+
+/// One connection as it went.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectionSeen {
+    /// Its number, from 0 in the order of acceptance.
+    pub number: u64,
+    /// When it was accepted, counted from the start of the mock.
+    pub at: Duration,
+    /// The peer's address.
+    pub from: SocketAddr,
+    /// First bytes read where the script reads them itself and no HTTP or TLS does.
+    pub first_bytes: Bytes,
+    /// The TLS handshake, where one was begun.
+    pub tls: Option<TlsSeen>,
+    /// The PROXY protocol header, where one was expected and came.
+    pub proxied: Option<ProxyHeader>,
+    /// How many requests it carried.
+    pub requests: u64,
+    /// When the mock was done with it, counted from the start of the mock.
+    pub ended: Option<Duration>,
+}
+
+/// Everything a mock saw up to some moment.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The requests, in the order of their arrival.
+    pub requests: Vec<Request>,
+    /// The connections, in the order of acceptance.
+    pub connections: Vec<ConnectionSeen>,
+    /// How many requests came, kept or not.
+    pub request_count: u64,
+    /// How many connections came, kept or not.
+    pub connection_count: u64,
+    /// Faults of the test itself: a script or reply closure that panicked.
+    pub script_failures: Vec<String>,
+}
+
+/// The place where connection tasks write and tests read.
+#[derive(Debug)]
+pub(super) struct Record {
+    started: Instant,
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), seen: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn accepted(&self, from: SocketAddr) -> u64 {
+        let at = self.elapsed();
+        self.change(|seen| {
+            let number = seen.connection_count;
+            seen.connection_count += 1;
+            if seen.connections.len() < KEPT {
+                seen.connections.push(ConnectionSeen {
+                    number,
+                    at,
+                    from,
+                    first_bytes: Bytes::new(),
+                    tls: None,
+                    proxied: None,
+                    requests: 0,
+                    ended: None,
+                });
+            }
+            number
+        })
+    }
+
+    pub(super) fn on_connection(&self, number: u64, change: impl FnOnce(&mut ConnectionSeen)) {
+        self.change(|seen| {
+            let index = usize::try_from(number).unwrap_or(usize::MAX);
+            if let Some(connection) = seen.connections.get_mut(index) {
+                change(connection);
+            }
+        });
+    }
+
+    pub(super) fn received(&self, request: Request) {
+        self.on_connection(request.connection, |connection| connection.requests += 1);
+        self.change(|seen| {
+            seen.request_count += 1;
+            if seen.requests.len() < KEPT {
+                seen.requests.push(request);
+            }
+        });
+    }
+
+    pub(super) fn script_failed(&self, what: String) {
+        self.change(|seen| seen.script_failures.push(what));
+    }
+
+    /// Blocks until `enough` holds or the time is over; says which.
+    pub(super) fn wait_until(&self, within: Duration, mut enough: impl FnMut(&Seen) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.seen(), within, |seen| !enough(seen));
+        let (seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        enough(&seen)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
+        let result = change(&mut self.seen());
+        self.changed.notify_all();
+        result
+    }
+}
