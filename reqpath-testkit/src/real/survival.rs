@@ -4,7 +4,7 @@
 //! otherwise idle test start a server from a thread that ends. Then the copy is killed with
 //! SIGKILL, which no destructor survives.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -97,8 +97,9 @@ fn start(role: &str) -> String {
         "stubborn" => {
             let room = Room::new("stubborn").unwrap();
             let mut command = Command::new("/bin/sh");
-            command.args(["-c", "trap '' TERM INT HUP; while :; do sleep 1000; done"]);
+            command.args(["-c", "trap '' TERM INT HUP; echo deaf; while :; do sleep 1000; done"]);
             let leash = Leash::hold("stubborn", &command, "TERM", &room).unwrap();
+            leash.output().wait_for(SOON, |line| line == "deaf").unwrap();
             let said = format!("{} {} -", leash.pid(), room.path().display());
             std::mem::forget((leash, room));
             said
@@ -125,7 +126,10 @@ fn dns_servers_go_with_a_killed_test() {
 
 #[test]
 fn a_program_deaf_to_signals_goes_with_a_killed_test() {
-    Started::by_copy("stubborn").kill_and_look();
+    let started = Started::by_copy("stubborn");
+    let began = Instant::now();
+    started.kill_and_look();
+    assert!(began.elapsed() > Duration::from_secs(1), "it heard the signal, so nothing was shown");
 }
 
 #[test]
@@ -155,6 +159,57 @@ fn a_program_that_ends_by_itself_is_told_with_its_status_and_words() {
     assert!(error.to_string().contains("no luck today"), "{error}");
     assert!(leash.signal("HUP").is_err() || !leash.is_running());
     assert!(room.path().exists(), "its output is still wanted");
+}
+
+#[test]
+fn many_at_once_do_not_meet() {
+    let Some(_) = require(Nginx::builder().server("listen {listen};").start()) else { return };
+    let Some(_) = require(Knot::builder().start()) else { return };
+    let threads: Vec<_> = (0..24)
+        .map(|number: u8| {
+            thread::spawn(move || {
+                let zone = Zone::new("shop.test", &format!("www A 192.0.2.{number}"));
+                let knot = Knot::builder().zone(zone).start().unwrap();
+                let nginx = Nginx::builder().server(&format!("listen {{listen}}; return 200 {number}!;"));
+                let nginx = nginx.start().unwrap();
+                let mut answer = String::new();
+                let mut stream = TcpStream::connect(nginx.address()).unwrap();
+                stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(answer.ends_with(&format!("\n{number}!")), "{number} got {answer}");
+                knot.address()
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_lives_in_the_namespace_of_the_thread_that_started_it() {
+    let Some(_) = require(Nginx::builder().server("listen {listen};").start()) else { return };
+    let started = thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).map_err(std::io::Error::from)?;
+        let up = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
+        assert!(up.success());
+        let namespace = fs::read_link("/proc/thread-self/ns/net")?;
+        let nginx = Nginx::builder().at("", "127.0.0.1:80".parse().unwrap()).server("listen {listen};");
+        Ok::<_, std::io::Error>((namespace, nginx.start().unwrap()))
+    });
+    let (namespace, mut nginx) = match started.join().unwrap() {
+        Ok(started) => started,
+        Err(refused) => {
+            assert!(env::var_os(super::REQUIRE_REAL).is_none_or(|value| value != "1"), "{refused}");
+            eprintln!("SKIPPED: no network namespace may be made here: {refused}");
+            return;
+        }
+    };
+    // The thread is gone, and with it all that held the namespace but nginx.
+    assert!(nginx.leash().is_running());
+    assert_eq!(fs::read_link(format!("/proc/{}/ns/net", nginx.pid())).unwrap(), namespace);
+    assert_ne!(fs::read_link("/proc/self/ns/net").unwrap(), namespace);
 }
 
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
