@@ -43,6 +43,13 @@ pub trait Evidence: Serialize + DeserializeOwned + Debug + Send + Sync + 'static
         let _ = at;
         String::new()
     }
+
+    /// What was seen, in a few words for one line of a report, or empty.
+    ///
+    /// Asked only when a report is written. Whatever a peer said in it must be [escaped](crate::escape).
+    fn brief(&self) -> String {
+        String::new()
+    }
 }
 
 /// Evidence with its type forgotten, as a case holds it.
@@ -57,6 +64,8 @@ pub trait AnyEvidence: Debug + Send + Sync {
     fn to_value(&self) -> Value;
     /// The command a person would have typed.
     fn source(&self, at: &Subject) -> String;
+    /// What was seen, in a few words.
+    fn brief(&self) -> String;
 }
 
 impl<E: Evidence> AnyEvidence for E {
@@ -74,5 +83,9 @@ impl<E: Evidence> AnyEvidence for E {
 
     fn source(&self, at: &Subject) -> String {
         Evidence::source(self, at)
+    }
+
+    fn brief(&self) -> String {
+        Evidence::brief(self)
     }
 }

@@ -55,7 +55,7 @@ pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
 pub use text::{escape, escape_bytes};
 pub use time::Micros;
-pub use trial::{Role, Trial};
+pub use trial::{Phase, Role, Trial};
 pub use vantage::{
     ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,
     SystemAnswer, SystemLookupError, Unavailable, Vantage,

@@ -55,6 +55,7 @@ pub enum Data {
 pub struct Stored {
     kind: String,
     source: Option<String>,
+    brief: Option<String>,
     value: Value,
     /// Fields this version does not know, kept to be written back.
     extra: Map<String, Value>,
@@ -89,6 +90,15 @@ impl Observation {
         match &self.data {
             Data::Live(live) => live.source(&self.subject),
             Data::Stored(stored) => stored.source.clone().unwrap_or_default(),
+        }
+    }
+
+    /// What was seen, in a few words; empty where it has no short form.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match &self.data {
+            Data::Live(live) => live.brief(),
+            Data::Stored(stored) => stored.brief.clone().unwrap_or_default(),
         }
     }
 
@@ -145,6 +155,9 @@ pub(crate) struct Wire {
     /// The command a person would have typed to see the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<String>,
+    /// What was seen, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    brief: Option<String>,
     /// What was seen; its shape belongs to its kind.
     data: Value,
     #[serde(flatten)]
@@ -153,11 +166,10 @@ pub(crate) struct Wire {
 
 impl Serialize for Observation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (source, extra) = match &self.data {
-            Data::Live(live) => {
-                (Some(live.source(&self.subject)).filter(|source| !source.is_empty()), Map::new())
-            }
-            Data::Stored(stored) => (stored.source.clone(), stored.extra.clone()),
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let (source, brief, extra) = match &self.data {
+            Data::Live(live) => (some(live.source(&self.subject)), some(live.brief()), Map::new()),
+            Data::Stored(stored) => (stored.source.clone(), stored.brief.clone(), stored.extra.clone()),
         };
         Wire {
             id: Some(self.id),
@@ -167,6 +179,7 @@ impl Serialize for Observation {
             at_us: Some(self.at),
             complete: (!self.complete).then_some(false),
             source,
+            brief,
             data: self.value().into_owned(),
             extra,
         }
@@ -187,6 +200,7 @@ impl<'de> Deserialize<'de> for Observation {
             data: Data::Stored(Arc::new(Stored {
                 kind: wire.kind,
                 source: wire.source,
+                brief: wire.brief,
                 value: wire.data,
                 extra: wire.extra,
                 parsed: OnceLock::new(),

@@ -1,6 +1,6 @@
 //! Stages in order, and the runner.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -320,14 +320,24 @@ impl Pipeline {
     /// The stages in order, over one leg.
     async fn stages_of(&self, at: &Subject, cx: &Context, role: Role, end: Instant) -> bool {
         let began = Instant::now();
-        let stage_now = Cell::new("");
+        // The stage under way and when it was entered: kept outside, for when the time runs out in it.
+        let now = Cell::new(("", began));
+        let phases = RefCell::new(Vec::with_capacity(self.stages.len()));
+        let leave = || {
+            let (stage, entered) = now.get();
+            phases.borrow_mut().push(Phase::new(stage, entered.elapsed().into()));
+        };
         let road = async {
             for stage in &self.stages {
-                stage_now.set(stage.name());
+                now.set((stage.name(), Instant::now()));
                 match stage.run(at, cx).await {
-                    Ok(Left::Alive) => {}
-                    Ok(left) => return left,
+                    Ok(Left::Alive) => leave(),
+                    Ok(left) => {
+                        leave();
+                        return left;
+                    }
                     Err(error) => {
+                        leave();
                         cx.trouble(stage.name(), &error);
                         return Left::Unknown;
                     }
@@ -338,7 +348,10 @@ impl Pipeline {
         // The timer also bounds a stage that ignores its own limits.
         let (left, out_of_time) = match timeout_at(end, road).await {
             Ok(left) => (left, left == Left::Dead && Instant::now() >= end),
-            Err(_) => (Left::Dead, true),
+            Err(_) => {
+                leave();
+                (Left::Dead, true)
+            }
         };
         let (arrived, sent, answer) = {
             let handed = cx.handed();
@@ -347,10 +360,11 @@ impl Pipeline {
         let trial = Trial {
             role,
             left,
-            stage: stage_now.get().into(),
+            stage: now.get().0.into(),
             arrived,
             sent,
             answer,
+            phases: phases.take(),
             elapsed_us: began.elapsed().into(),
             limit_us: end.saturating_duration_since(began).into(),
             out_of_time,

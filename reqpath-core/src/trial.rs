@@ -22,6 +22,22 @@ pub enum Role {
     Patient,
 }
 
+/// The time one stage took in one trial. Stages that were not reached have none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Phase {
+    /// The stage's name.
+    pub stage: Cow<'static, str>,
+    /// From when it was entered until it was left, or until the time ran out in it.
+    pub elapsed_us: Micros,
+}
+
+impl Phase {
+    pub(crate) fn new(stage: &'static str, elapsed_us: Micros) -> Self {
+        Self { stage: Cow::Borrowed(stage), elapsed_us }
+    }
+}
+
 /// One attempt to send the request along its whole road, and how far it came.
 ///
 /// The runner records one for each sample; stages never do.
@@ -43,6 +59,9 @@ pub struct Trial {
     /// What it answered, in the protocol's words: `HTTP/1.1 200`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Cow<'static, str>>,
+    /// The stages it came through, in order, with the time of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
     /// How long it took.
     #[serde(default)]
     pub elapsed_us: Micros,
