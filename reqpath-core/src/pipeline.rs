@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::context::{Handed, Log, Shared, TrialState, lock};
 use crate::{
     Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Hop, HopId, HopKind, Left,
-    Path, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Trial, Vantage, judge,
+    Path, Phase, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Trial, Vantage, judge,
 };
 
 /// The time a trace may take when nobody says.
