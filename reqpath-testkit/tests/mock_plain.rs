@@ -1,4 +1,10 @@
 //! The mock over plain TCP, driven by bare sockets and by curl.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failed expectation in a test is the message, and a skip says why"
+)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -28,7 +34,8 @@ fn response(client: &mut TcpStream) -> String {
         bytes.push(one[0]);
     }
     let head = String::from_utf8(bytes).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
     let mut body = vec![0; length];
     client.read_exact(&mut body).unwrap();
     head + &String::from_utf8(body).unwrap()
@@ -52,7 +59,9 @@ fn ask(reply: Reply) -> (Vec<u8>, Option<ErrorKind>) {
 #[test]
 fn answers_and_reuses_and_records() {
     let mock = MockUpstream::builder()
-        .reply(|request: &Request| Reply::ok(format!("you asked for {}", request.target)).header("x-mock", "yes"))
+        .reply(|request: &Request| {
+            Reply::ok(format!("you asked for {}", request.target)).header("x-mock", "yes")
+        })
         .expect(2)
         .start()
         .unwrap();
@@ -69,7 +78,10 @@ fn answers_and_reuses_and_records() {
     assert_eq!(requests[0].head, "GET /a HTTP/1.1\r\nhost: example.test\r\n\r\n");
     assert_eq!(requests[0].from, client.local_addr().unwrap());
     assert_eq!((requests[1].method.as_str(), requests[1].host()), ("POST", Some("x")));
-    assert_eq!((&requests[1].body[..], requests[1].body_length, requests[1].complete), (&b"abcde"[..], 5, true));
+    assert_eq!(
+        (&requests[1].body[..], requests[1].body_length, requests[1].complete),
+        (&b"abcde"[..], 5, true)
+    );
     mock.verify().unwrap();
 }
 
@@ -82,7 +94,12 @@ fn curl_agrees() {
     };
     assert!(found.status.success());
     let curl = |arguments: &[&str], url: &str| {
-        let output = Command::new("curl").args(["-s", "--noproxy", "*", "--max-time", "10"]).args(arguments).arg(url).output().unwrap();
+        let output = Command::new("curl")
+            .args(["-s", "--noproxy", "*", "--max-time", "10"])
+            .args(arguments)
+            .arg(url)
+            .output()
+            .unwrap();
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let mock = MockUpstream::start(Reply::ok("hello").chunked()).unwrap();
@@ -144,7 +161,8 @@ fn goes_wrong_at_byte_n() {
 #[test]
 fn lies_about_its_length_and_its_date() {
     let past = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let (bytes, _) = ask(Reply::ok("abc").claims_length(3).dated(past).oversized_headers(20_000).then_close());
+    let (bytes, _) =
+        ask(Reply::ok("abc").claims_length(3).dated(past).oversized_headers(20_000).then_close());
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.contains("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
     assert!(text.len() > 20_000 && text.contains("connection: close\r\n"));
@@ -172,7 +190,10 @@ fn hangs_and_is_slow() {
     assert!(response(&mut client).ends_with("abcdef"));
     assert!(began.elapsed() >= Duration::from_millis(120), "three pieces, two pauses before the last");
 
-    let mock = MockUpstream::builder().connections(Connection::serve().begin_after(Duration::from_millis(120))).start().unwrap();
+    let mock = MockUpstream::builder()
+        .connections(Connection::serve().begin_after(Duration::from_millis(120)))
+        .start()
+        .unwrap();
     let began = Instant::now();
     let mut client = connect(&mock);
     get(&mut client, "/");
@@ -201,7 +222,10 @@ fn never_ends() {
 #[test]
 fn sends_no_http() {
     assert!(ask(Reply::garbage()).0.contains(&0x1b));
-    assert_eq!(ask(Reply::raw("HTTP/1.1 200 OK\r\nx: \x07bell\r\n\r\n")).0, b"HTTP/1.1 200 OK\r\nx: \x07bell\r\n\r\n");
+    assert_eq!(
+        ask(Reply::raw("HTTP/1.1 200 OK\r\nx: \x07bell\r\n\r\n")).0,
+        b"HTTP/1.1 200 OK\r\nx: \x07bell\r\n\r\n"
+    );
     let (bytes, _) = ask(Reply::ok("\x1b[2J").header("x-control", "a\x08b").then_close());
     assert!(bytes.windows(3).any(|three| three == b"a\x08b") && bytes.ends_with(b"\x1b[2J"));
 }
@@ -262,7 +286,9 @@ fn every_third_connection_dies() {
 
 #[test]
 fn closes_idle_connections() {
-    let script = Connection::serve().idle_close(Duration::from_millis(80)).announces_keep_alive(Duration::from_secs(75));
+    let script = Connection::serve()
+        .idle_close(Duration::from_millis(80))
+        .announces_keep_alive(Duration::from_secs(75));
     let mock = MockUpstream::builder().connections(script).start().unwrap();
     let mut client = connect(&mock);
     get(&mut client, "/");
@@ -301,7 +327,11 @@ fn limits_requests_on_a_connection() {
 
 #[test]
 fn wants_a_proxy_header() {
-    let mock = MockUpstream::builder().connections(Connection::serve().expects_proxy_protocol()).expect(2).start().unwrap();
+    let mock = MockUpstream::builder()
+        .connections(Connection::serve().expects_proxy_protocol())
+        .expect(2)
+        .start()
+        .unwrap();
     let mut client = connect(&mock);
     client.write_all(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\nGET / HTTP/1.0\r\n\r\n").unwrap();
     assert!(rest(&mut client).0.starts_with(b"HTTP/1.1 200"));
@@ -312,7 +342,8 @@ fn wants_a_proxy_header() {
     client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     assert_eq!(rest(&mut client).0, b"");
 
-    let sources: Vec<_> = mock.requests().iter().map(|r| r.proxied.clone().unwrap().source.unwrap().to_string()).collect();
+    let sources: Vec<_> =
+        mock.requests().iter().map(|r| r.proxied.clone().unwrap().source.unwrap().to_string()).collect();
     assert_eq!(sources, ["203.0.113.7:4711", "203.0.113.8:4711"]);
 }
 
@@ -354,7 +385,10 @@ fn unmet_expectations_are_said_in_full() {
     response(&mut client);
     let unmet = mock.verify().unwrap_err();
     let text = unmet.to_string();
-    assert!(text.contains("billing at 127.0.0.1:") && text.contains("expected 2 requests, received 1"), "{text}");
+    assert!(
+        text.contains("billing at 127.0.0.1:") && text.contains("expected 2 requests, received 1"),
+        "{text}"
+    );
     assert!(text.contains("GET /only\\u{1b}[31m  host example.test"), "{text}");
     assert_eq!(unmet.seen().request_count, 1);
 }
@@ -411,7 +445,8 @@ fn two_hundred_at_once() {
     std::thread::scope(|scope| {
         for number in 0..200 {
             scope.spawn(move || {
-                let mock = MockUpstream::builder().reply(Reply::ok(number.to_string())).expect(1).start().unwrap();
+                let mock =
+                    MockUpstream::builder().reply(Reply::ok(number.to_string())).expect(1).start().unwrap();
                 let mut client = connect(&mock);
                 get(&mut client, "/");
                 assert!(response(&mut client).ends_with(&number.to_string()));

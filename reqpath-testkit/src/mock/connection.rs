@@ -119,7 +119,9 @@ impl Connection {
 
     /// Answers a ClientHello in plain HTTP, as a server without TLS does.
     pub fn plain_http_400() -> Self {
-        Self::answers("HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 12\r\n\r\nbad request\n")
+        Self::answers(
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: 12\r\n\r\nbad request\n",
+        )
     }
 
     /// Answers a ClientHello with a fatal alert, for example 40 `handshake_failure`, 70 `protocol_version`,

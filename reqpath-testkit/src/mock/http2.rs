@@ -3,13 +3,14 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderName, HeaderValue};
-use socket2::SockRef;
+use socket2::{SockRef, Socket};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -32,7 +33,7 @@ enum Kill {
 /// Serves streams until either side has had enough.
 pub(super) async fn serve(wire: Wire, session: Session) {
     // A second handle on the socket, as the frame library keeps the first.
-    let socket = SockRef::from(wire.tcp()).try_clone();
+    let Ok(socket) = SockRef::from(wire.tcp()).try_clone() else { return };
     let mut builder = h2::server::Builder::new();
     builder.max_header_list_size(HEAD_MOST);
     let Ok(Ok(mut connection)) = timeout(PATIENCE, builder.handshake::<_, Bytes>(wire)).await else { return };
@@ -47,14 +48,14 @@ pub(super) async fn serve(wire: Wire, session: Session) {
         tokio::select! {
             biased;
             Some(wish) = killed.recv() => {
-                if let (Kill::Reset, Ok(socket)) = (&wish, &socket) {
-                    // Fails only on a socket that is already gone.
-                    drop(socket.set_linger(Some(Duration::ZERO)));
-                }
-                return;
+                drop(connection);
+                return end(socket, wish).await;
             }
             next = connection.accept() => {
-                let Some(Ok((request, respond))) = next else { return };
+                let Some(Ok((request, respond))) = next else {
+                    drop(connection);
+                    return end(socket, Kill::Close).await;
+                };
                 accepted += 1;
                 if session.plan.goaway.is_some_and(|most| accepted == most) {
                     connection.graceful_shutdown();
@@ -66,6 +67,15 @@ pub(super) async fn serve(wire: Wire, session: Session) {
                 });
             }
         }
+    }
+}
+
+/// The frame library has let go of the socket; ends it as a connection of HTTP/1.1 would be.
+async fn end(socket: Socket, wish: Kill) {
+    let Ok(tcp) = TcpStream::from_std(socket.into()) else { return };
+    match wish {
+        Kill::Close => Wire::plain(tcp).close().await,
+        Kill::Reset => Wire::plain(tcp).reset(),
     }
 }
 
@@ -82,15 +92,25 @@ async fn stream(
     pause(reply.delay).await;
     let response = match reply.act {
         Act::Http(ref response) => response,
-        Act::Close => return Ok(drop(kill.send(Kill::Close))),
-        Act::Reset => return Ok(drop(kill.send(Kill::Reset))),
+        Act::Close | Act::Reset => {
+            let wish = if matches!(reply.act, Act::Close) { Kill::Close } else { Kill::Reset };
+            // Nobody listens only when the connection is over already.
+            drop(kill.send(wish));
+            return Ok(());
+        }
         Act::Hang => {
             poll_fn(|cx| respond.poll_reset(cx)).await?;
             return Ok(());
         }
-        Act::Raw(_) => return Ok(respond.send_reset(Reason::PROTOCOL_ERROR)),
+        Act::Raw(_) => {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return Ok(());
+        }
     };
-    let Some(head) = head(response) else { return Ok(respond.send_reset(Reason::INTERNAL_ERROR)) };
+    let Some(head) = head(response) else {
+        respond.send_reset(Reason::INTERNAL_ERROR);
+        return Ok(());
+    };
     let empty = head_only || response.body.length() == Some(0);
     let mut out = respond.send_response(head, empty && reply.cut.is_none())?;
     if empty && reply.cut.is_none() {

@@ -105,8 +105,11 @@ impl FullAcceptQueue {
 }
 
 fn bound(address: IpAddr) -> io::Result<(Socket, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(SocketAddr::new(address, 0)), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(SocketAddr::new(address, 0)), Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SocketAddr::new(address, 0).into())?;
     let bound = socket.local_addr()?.as_socket();
-    bound.map(|at| (socket, at)).ok_or_else(|| io::Error::other("bound to something that is no internet address"))
+    bound
+        .map(|at| (socket, at))
+        .ok_or_else(|| io::Error::other("bound to something that is no internet address"))
 }

@@ -77,7 +77,8 @@ fn pair<const N: usize>(mut bytes: &[u8], ip: fn([u8; N]) -> IpAddr) -> io::Resu
         bytes = tail;
         Some(ip(*head))
     };
-    let (source, destination) = address().zip(address()).ok_or_else(|| malformed("PROXY header too short"))?;
+    let (source, destination) =
+        address().zip(address()).ok_or_else(|| malformed("PROXY header too short"))?;
     let mut port = || {
         let (head, tail) = bytes.split_first_chunk::<2>()?;
         bytes = tail;

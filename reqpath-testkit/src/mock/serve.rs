@@ -107,7 +107,13 @@ pub(super) async fn pause(time: Duration) {
     }
 }
 
-async fn follow(mut tcp: tokio::net::TcpStream, from: SocketAddr, number: u64, plan: Connection, script: Arc<Script>) {
+async fn follow(
+    mut tcp: tokio::net::TcpStream,
+    from: SocketAddr,
+    number: u64,
+    plan: Connection,
+    script: Arc<Script>,
+) {
     let record = script.record.clone();
     pause(plan.begin_after).await;
     let mut proxied = None;
@@ -149,20 +155,19 @@ async fn follow(mut tcp: tokio::net::TcpStream, from: SocketAddr, number: u64, p
         }
     }
 
-    let mut session = Session { script: script.clone(), plan, number, from, tls: None, proxied, refusal: None };
+    let mut session =
+        Session { script: script.clone(), plan, number, from, tls: None, proxied, refusal: None };
     let wire = match &script.tls {
         None => Wire::plain(tcp),
-        Some(ready) => match timeout(PATIENCE, ready.accept(tcp)).await {
-            Err(_) => return,
-            Ok(Err(seen)) => return record.on_connection(number, |connection| connection.tls = Some(seen)),
-            Ok(Ok(secured)) => {
-                let seen = secured.seen.clone();
-                record.on_connection(number, |connection| connection.tls = Some(seen));
-                session.tls = Some(secured.seen);
-                session.refusal = secured.refusal;
-                Wire::tls(secured.stream, session.plan.close_notify)
-            }
-        },
+        Some(ready) => {
+            let note = |seen: &TlsSeen| {
+                record.on_connection(number, |connection| connection.tls = Some(seen.clone()));
+            };
+            let Ok(Some(secured)) = timeout(PATIENCE, ready.accept(tcp, note)).await else { return };
+            session.tls = Some(secured.seen);
+            session.refusal = secured.refusal;
+            Wire::tls(secured.stream, session.plan.close_notify)
+        }
     };
     converse(wire, session).await;
 }

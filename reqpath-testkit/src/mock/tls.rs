@@ -1,14 +1,14 @@
 //! The TLS side of a mock: certificates by name, versions, suites, client certificates.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::Acceptor;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CipherSuite, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+    CipherSuite, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::io::AsyncWriteExt;
@@ -226,44 +226,68 @@ pub(super) struct Secured {
 }
 
 impl Ready {
-    /// Shakes hands; the seen part is whole even when the handshake fails.
-    pub(super) async fn accept(&self, tcp: TcpStream) -> Result<Box<Secured>, TlsSeen> {
+    /// Shakes hands; what was seen is noted before the peer hears of it, so that a test need not wait for it.
+    pub(super) async fn accept(&self, tcp: TcpStream, note: impl Fn(&TlsSeen)) -> Option<Box<Secured>> {
         let mut seen = TlsSeen::default();
         if self.explains_plain_http && is_plain_http(&tcp).await {
             seen.failure = Some("the client speaks plain HTTP".to_owned());
+            note(&seen);
             super::http1::answer_once(Wire::plain(tcp), Reply::plain_http_on_tls_port()).await;
-            return Err(seen);
+            return None;
         }
-        let start = match LazyConfigAcceptor::new(Acceptor::default(), tcp).await {
+        let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+        let start = match (&mut acceptor).await {
             Ok(start) => start,
-            Err(error) => return Err(failed(seen, &error)),
+            Err(error) => {
+                seen.failure = Some(error.to_string());
+                note(&seen);
+                say_goodbye(acceptor.take_io()).await;
+                return None;
+            }
         };
         let hello = start.client_hello();
         seen.sni = hello.server_name().map(str::to_owned);
-        seen.offered_alpn =
-            hello.alpn().into_iter().flatten().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        seen.offered_alpn = hello
+            .alpn()
+            .into_iter()
+            .flatten()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
         let named = seen.sni.as_ref().and_then(|name| self.by_name.get(&name.to_ascii_lowercase()));
         if named.is_none() && self.refuses_unknown_names {
             seen.failure = Some("the name is not served here".to_owned());
+            note(&seen);
             let mut io = start.io;
             // A peer that is gone needs no alert.
             drop(io.write_all(&alert_record(UNRECOGNIZED_NAME)).await);
-            Wire::plain(io).close().await;
-            return Err(seen);
+            say_goodbye(Some(io)).await;
+            return None;
         }
+        note(&seen);
         let config = named.unwrap_or(&self.default).clone();
-        let stream = match start.into_stream(config).await {
+        let stream = match start.into_stream(config).into_fallible().await {
             Ok(stream) => stream,
-            Err(error) => return Err(failed(seen, &error)),
+            Err((error, tcp)) => {
+                seen.failure = Some(error.to_string());
+                note(&seen);
+                say_goodbye(Some(tcp)).await;
+                return None;
+            }
         };
         let session = stream.get_ref().1;
         seen.alpn = session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
         seen.version = session.protocol_version().map(|version| format!("{version:?}"));
         seen.cipher_suite = session.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
-        seen.client_certificates =
-            session.peer_certificates().unwrap_or_default().iter().map(|one| one.clone().into_owned()).collect();
-        let refusal = self.asked.as_ref().and_then(|verifier| refusal(verifier.as_ref(), &seen.client_certificates));
-        Ok(Box::new(Secured { stream, seen, refusal }))
+        seen.client_certificates = session
+            .peer_certificates()
+            .unwrap_or_default()
+            .iter()
+            .map(|one| one.clone().into_owned())
+            .collect();
+        let refusal =
+            self.asked.as_ref().and_then(|verifier| refusal(verifier.as_ref(), &seen.client_certificates));
+        note(&seen);
+        Some(Box::new(Secured { stream, seen, refusal }))
     }
 }
 
@@ -332,7 +356,9 @@ async fn is_plain_http(tcp: &TcpStream) -> bool {
     matches!(tcp.peek(&mut first).await, Ok(1)) && first[0].is_ascii_uppercase()
 }
 
-fn failed(mut seen: TlsSeen, error: &io::Error) -> TlsSeen {
-    seen.failure = Some(error.to_string());
-    seen
+/// Closes so that the alert just sent is not lost to a RST over what the peer sent meanwhile.
+async fn say_goodbye(tcp: Option<TcpStream>) {
+    if let Some(tcp) = tcp {
+        Wire::plain(tcp).close().await;
+    }
 }

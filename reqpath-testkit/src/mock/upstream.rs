@@ -185,13 +185,18 @@ impl Builder {
         let listener = TcpListener::bind(self.bind)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .map_err(|source| StartError::Bind { address: self.bind, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Bind { address: self.bind, source })?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Bind { address: self.bind, source })?;
         let record = Arc::new(Record::new());
         let secure = tls.is_some();
-        let script =
-            Arc::new(Script { tls, connections: self.connections, respond: self.respond, record: record.clone() });
-        let background = Background::start("reqpath-mock", move || serve(listener, script))
-            .map_err(StartError::Thread)?;
+        let script = Arc::new(Script {
+            tls,
+            connections: self.connections,
+            respond: self.respond,
+            record: record.clone(),
+        });
+        let background =
+            Background::start("reqpath-mock", move || serve(listener, script)).map_err(StartError::Thread)?;
         Ok(MockUpstream {
             name: self.name,
             address,

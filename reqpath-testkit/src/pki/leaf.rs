@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -45,6 +45,7 @@ pub struct LeafBuilder {
     root: bool,
     extensions: Vec<rcgen::CustomExtension>,
     crl_urls: Vec<String>,
+    chain_least: usize,
 }
 
 impl LeafBuilder {
@@ -63,6 +64,7 @@ impl LeafBuilder {
             root: false,
             extensions: Vec::new(),
             crl_urls: Vec::new(),
+            chain_least: 0,
         }
     }
 
@@ -126,9 +128,11 @@ impl LeafBuilder {
         self
     }
 
-    /// Adds an extension of so many meaningless bytes; above 65,000 the chain outgrows what many peers read.
-    pub fn padding(mut self, bytes: usize) -> Self {
-        self.extensions.push(extension::padding(bytes));
+    /// Serves a chain of at least so many bytes: certificates that mean nothing follow the useful ones.
+    ///
+    /// Above 65,535 bytes the Certificate message outgrows what many peers read.
+    pub fn chain_of_at_least(mut self, bytes: usize) -> Self {
+        self.chain_least = bytes;
         self
     }
 
@@ -138,7 +142,8 @@ impl LeafBuilder {
         let serial = self.authority.next_serial();
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from(serial));
-        params.subject_alt_names = self.names.iter().map(|name| alternative_name(name)).collect::<Result<_, _>>()?;
+        params.subject_alt_names =
+            self.names.iter().map(|name| alternative_name(name)).collect::<Result<_, _>>()?;
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, self.common_name.as_str());
         params.distinguished_name = subject;
@@ -169,13 +174,23 @@ impl LeafBuilder {
             above.push(self.authority.root());
         }
         let certificate_pem = certificate.pem();
+        let mut chain_pem =
+            above.iter().fold(certificate_pem.clone(), |text, one| text + one.certificate_pem());
+        let mut chain = vec![certificate.der().clone()];
+        chain.extend(above.iter().map(|one| one.certificate_der().clone()));
+        let served: usize = chain.iter().map(|one| one.len()).sum();
+        if served < self.chain_least {
+            let filler = Filler::make()?;
+            for _ in 0..(self.chain_least - served).div_ceil(filler.der.len()) {
+                chain.push(filler.der.clone());
+                chain_pem.push_str(&filler.pem);
+            }
+        }
         Ok(Leaf {
-            chain_pem: above.iter().fold(certificate_pem.clone(), |text, one| text + one.certificate_pem()),
+            chain_pem,
             certificate_pem,
-            certificate: certificate.der().clone(),
-            chain: std::iter::once(certificate.into())
-                .chain(above.iter().map(|one| one.certificate_der().clone()))
-                .collect(),
+            certificate: certificate.into(),
+            chain,
             key_der: key.serialize_der(),
             key_pem: key.serialize_pem(),
             serial,
@@ -267,6 +282,22 @@ pub struct PemFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// A certificate that is well-formed, belongs to nothing, and is large.
+struct Filler {
+    der: CertificateDer<'static>,
+    pem: String,
+}
+
+impl Filler {
+    fn make() -> Result<Self, PkiError> {
+        let mut params = CertificateParams::default();
+        // Verifiers read no certificate above 64 KiB, and it is the chain that is to be too large.
+        params.custom_extensions.push(extension::padding(16 * 1024));
+        let certificate = params.self_signed(&KeyPair::generate()?)?;
+        Ok(Self { pem: certificate.pem(), der: certificate.into() })
+    }
 }
 
 fn alternative_name(name: &str) -> Result<SanType, PkiError> {

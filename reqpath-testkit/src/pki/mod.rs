@@ -18,7 +18,7 @@
 //! | unknown authority | a leaf of another `Authority::named(…)` |
 //! | unknown authority, same subject | `authority.impostor()?.leaf(name)` |
 //! | client certificate | `authority.client("robot")` |
-//! | enormous chain | `.leaf(name).padding(70_000)` |
+//! | enormous chain | `.leaf(name).chain_of_at_least(70_000)` |
 //!
 //! ```
 //! use reqpath_testkit::pki::Authority;
