@@ -1,6 +1,8 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
 
 mod background;
+#[cfg(target_os = "linux")]
+pub mod lab;
 pub mod mock;
 pub mod pki;
 #[cfg(unix)]

@@ -1,0 +1,249 @@
+//! Packet filters that a host can be given and relieved of, and that count what they met.
+
+use std::fmt::{self, Write as _};
+
+use super::{cidr::Cidr, error::Error, host::Host, nft};
+
+/// How a packet is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// A TCP reset, as a closed port sends: the caller sees `ECONNREFUSED`.
+    TcpReset,
+    /// ICMP "port unreachable": `ECONNREFUSED`.
+    PortUnreachable,
+    /// ICMP "host unreachable" (IPv6: "address unreachable"): `EHOSTUNREACH`.
+    HostUnreachable,
+    /// ICMP "communication administratively prohibited": `EHOSTUNREACH`, over IPv6 `EACCES`.
+    AdminProhibited,
+    /// ICMP "network unreachable" (IPv6: "no route"): `ENETUNREACH`.
+    NetUnreachable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Drop,
+    Reject(Rejection),
+    Lose(u8),
+}
+
+/// What a host does to packets: which ones, and what becomes of them.
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use reqpath_testkit::lab::{Filter, Rejection};
+///
+/// let silent_port = Filter::incoming().tcp_port(8080).opening().drop();
+/// let refused = Filter::forwarded().to("10.0.9.0/24").reject(Rejection::AdminProhibited);
+/// let lossy = Filter::incoming().lose_percent(20);
+/// # let _ = (silent_port, refused, lossy);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Filter {
+    hook: &'static str,
+    tcp: Option<u16>,
+    udp: Option<u16>,
+    opening: bool,
+    from: Option<String>,
+    to: Option<String>,
+    action: Action,
+}
+
+impl Filter {
+    /// Packets for the host itself.
+    pub fn incoming() -> Self {
+        Self::at("input")
+    }
+
+    /// Packets that the host itself sends.
+    pub fn outgoing() -> Self {
+        Self::at("output")
+    }
+
+    /// Packets that the host passes on as a router.
+    pub fn forwarded() -> Self {
+        Self::at("forward")
+    }
+
+    /// Only TCP towards this port.
+    pub fn tcp_port(mut self, port: u16) -> Self {
+        self.tcp = Some(port);
+        self
+    }
+
+    /// Only UDP towards this port.
+    pub fn udp_port(mut self, port: u16) -> Self {
+        self.udp = Some(port);
+        self
+    }
+
+    /// Only the packet that opens a TCP connection (SYN without ACK): connections that exist live on.
+    pub fn opening(mut self) -> Self {
+        self.opening = true;
+        self
+    }
+
+    /// Only packets from this network, as in `10.0.1.0/24`.
+    pub fn from(mut self, network: impl Into<String>) -> Self {
+        self.from = Some(network.into());
+        self
+    }
+
+    /// Only packets to this network, as in `10.0.1.0/24`.
+    pub fn to(mut self, network: impl Into<String>) -> Self {
+        self.to = Some(network.into());
+        self
+    }
+
+    /// Drops them without a word: the caller waits until it gives up.
+    pub fn drop(mut self) -> Self {
+        self.action = Action::Drop;
+        self
+    }
+
+    /// Refuses them with an answer.
+    pub fn reject(mut self, with: Rejection) -> Self {
+        self.action = Action::Reject(with);
+        self
+    }
+
+    /// Drops this share of them at random: 1 to 100 percent.
+    pub fn lose_percent(mut self, percent: u8) -> Self {
+        self.action = Action::Lose(percent);
+        self
+    }
+
+    fn at(hook: &'static str) -> Self {
+        let (tcp, udp, opening, from, to) = (None, None, false, None, None);
+        Self { hook, tcp, udp, opening, from, to, action: Action::Drop }
+    }
+
+    fn script(&self, table: &str) -> Result<String, Error> {
+        let mut rule = String::new();
+        for (side, network) in [("saddr", &self.from), ("daddr", &self.to)] {
+            if let Some(network) = network {
+                let network: Cidr = network.parse()?;
+                let family = if network.ip().is_ipv4() { "ip" } else { "ip6" };
+                // Writing to a String cannot fail.
+                let _ = write!(rule, "{family} {side} {} ", network.network());
+            }
+        }
+        match (self.tcp, self.udp) {
+            (Some(_), Some(_)) => return Err(Error::BadFilter { why: "no packet is both TCP and UDP" }),
+            (Some(port), None) => {
+                let _ = write!(rule, "tcp dport {port} ");
+            }
+            (None, Some(port)) => {
+                let _ = write!(rule, "udp dport {port} ");
+            }
+            (None, None) => {}
+        }
+        if self.opening {
+            if self.udp.is_some() {
+                return Err(Error::BadFilter { why: "only TCP has opening packets" });
+            }
+            rule.push_str("tcp flags & (fin | syn | rst | ack) == syn ");
+        }
+        match self.action {
+            Action::Drop => rule.push_str("counter name met drop"),
+            Action::Lose(100) => rule.push_str("counter name met drop"),
+            Action::Lose(percent @ 1..100) => {
+                let _ = write!(rule, "numgen random mod 100 < {percent} counter name met drop");
+            }
+            Action::Lose(_) => return Err(Error::BadFilter { why: "a share is 1 to 100 percent" }),
+            Action::Reject(Rejection::TcpReset) => {
+                if self.udp.is_some() {
+                    return Err(Error::BadFilter { why: "UDP cannot be reset" });
+                }
+                let tcp = if rule.contains("tcp ") { "" } else { "meta l4proto tcp " };
+                let _ = write!(rule, "{tcp}counter name met reject with tcp reset");
+            }
+            Action::Reject(rejection) => {
+                let kind = match rejection {
+                    Rejection::HostUnreachable => "host-unreachable",
+                    Rejection::AdminProhibited => "admin-prohibited",
+                    Rejection::NetUnreachable => "no-route",
+                    Rejection::PortUnreachable | Rejection::TcpReset => "port-unreachable",
+                };
+                let _ = write!(rule, "counter name met reject with icmpx type {kind}");
+            }
+        }
+        Ok(format!(
+            "table inet {table} {{\ncounter met {{ }}\n\
+             chain fault {{ type filter hook {} priority -10; policy accept; {rule}; }}\n}}\n",
+            self.hook
+        ))
+    }
+}
+
+/// A filter that is in force.
+///
+/// It stays in force when this is dropped, until the lab ends.
+#[derive(Debug)]
+pub struct Fault {
+    host: Host,
+    table: String,
+}
+
+impl Fault {
+    pub(super) fn impose(host: &Host, filter: &Filter, number: u32) -> Result<Self, Error> {
+        let table = format!("reqpath_fault_{number}");
+        host.load_rules(&filter.script(&table)?)?;
+        Ok(Self { host: host.clone(), table })
+    }
+
+    /// How many packets it has dropped or refused so far, counted by the kernel.
+    ///
+    /// # Errors
+    /// When nft cannot be asked, or the filter is gone.
+    pub fn packets(&self) -> Result<u64, Error> {
+        let listed = nft::run(&self.host, &format!("list counter inet {} met\n", self.table))?;
+        let mut words = listed.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+        words.next().and_then(|count| count.parse().ok()).ok_or_else(|| Error::RulesRefused {
+            host: self.host.name().to_owned(),
+            said: format!("no counter in `{}`", listed.trim()),
+        })
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// When nft refuses, or the filter is gone.
+    pub fn lift(self) -> Result<(), Error> {
+        self.host.load_rules(&format!("delete table inet {}\n", self.table))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.table, self.host.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_say_what_was_asked() {
+        let script = Filter::incoming().tcp_port(80).opening().drop().script("t").unwrap();
+        assert!(script.contains("hook input"), "{script}");
+        assert!(
+            script.contains("tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn counter name met drop;"),
+            "{script}"
+        );
+        let script = Filter::forwarded().to("10.0.1.9/24").reject(Rejection::TcpReset).script("t").unwrap();
+        assert!(script.contains("ip daddr 10.0.1.0/24 meta l4proto tcp counter"), "{script}");
+    }
+
+    #[test]
+    fn impossible_filters_are_refused() {
+        assert!(Filter::incoming().tcp_port(1).udp_port(1).script("t").is_err());
+        assert!(Filter::incoming().udp_port(1).opening().script("t").is_err());
+        assert!(Filter::incoming().udp_port(1).reject(Rejection::TcpReset).script("t").is_err());
+        assert!(Filter::incoming().lose_percent(101).script("t").is_err());
+        assert!(Filter::incoming().to("10.0.0.1; flush ruleset").script("t").is_err());
+    }
+}

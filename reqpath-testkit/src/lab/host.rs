@@ -1,0 +1,366 @@
+//! One host of a lab: what it is, what runs in it, and what can be done to it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    panic,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio::task::JoinHandle;
+
+use super::{
+    cidr::Cidr,
+    error::Error,
+    executor::Executor,
+    files::{self, HostFiles},
+    filter::{Fault, Filter},
+    keeper::{Keeper, Tracked},
+    namespace::Namespaces,
+    netlink::{DeadRoute, Netlink},
+    nft,
+    plan::Interface,
+    process::HostCommand,
+    sysctl,
+};
+
+/// A host of a lab; clones are the same host.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    namespaces: Arc<Namespaces>,
+    files: HostFiles,
+    interfaces: Vec<Interface>,
+    running: Mutex<Running>,
+    faults: AtomicU32,
+}
+
+/// What runs in the host; both start when first needed.
+#[derive(Default)]
+struct Running {
+    over: bool,
+    keeper: Option<Keeper>,
+    executor: Option<Executor>,
+}
+
+impl Host {
+    pub(super) fn new(
+        name: String,
+        namespaces: Arc<Namespaces>,
+        files: HostFiles,
+        interfaces: Vec<Interface>,
+    ) -> Self {
+        let (running, faults) = (Mutex::default(), AtomicU32::new(0));
+        Self(Arc::new(Inner { name, namespaces, files, interfaces, running, faults }))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its network interfaces, besides the loopback.
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.0.interfaces
+    }
+
+    /// Its interface on a network, named by the switch or the link (`client-edge`).
+    #[must_use]
+    pub fn interface_on(&self, network: &str) -> Option<&Interface> {
+        self.interfaces().iter().find(|interface| interface.network == network)
+    }
+
+    /// Its first IPv4 address; the loopback address where it has no other.
+    #[must_use]
+    pub fn ipv4(&self) -> Ipv4Addr {
+        let ips = self.interfaces().iter().filter_map(|interface| interface.ip(true));
+        ips.into_iter()
+            .find_map(|ip| if let std::net::IpAddr::V4(ip) = ip { Some(ip) } else { None })
+            .unwrap_or(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Its first IPv6 address; the loopback address where it has no other.
+    #[must_use]
+    pub fn ipv6(&self) -> Ipv6Addr {
+        let ips = self.interfaces().iter().filter_map(|interface| interface.ip(false));
+        ips.into_iter()
+            .find_map(|ip| if let std::net::IpAddr::V6(ip) = ip { Some(ip) } else { None })
+            .unwrap_or(Ipv6Addr::LOCALHOST)
+    }
+
+    /// Runs a function in a thread inside the host, and waits for it.
+    ///
+    /// Sockets it opens are the host's; `/etc/resolv.conf` and `/etc/hosts` are the host's own.
+    /// Note that `/proc/net` shows the network of this process: read `/proc/thread-self/net`.
+    /// A program started by it is in the host's network but not on the lab's leash: use
+    /// [`command`](Self::command).
+    ///
+    /// # Errors
+    /// When the host cannot be entered, or the lab is gone.
+    ///
+    /// # Panics
+    /// When the function does.
+    pub fn run<T: Send>(&self, function: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        drop(self.running()?);
+        self.0.namespaces.within(self.name(), function)
+    }
+
+    /// Runs a future inside the host, and waits for it.
+    ///
+    /// It runs on a runtime of the host's own with a single thread, which lives as long as the lab: tasks
+    /// that it leaves behind, such as a server, go on. Do not call it from such a task.
+    ///
+    /// # Errors
+    /// When the host cannot be entered, or the lab is gone, or went while this waited.
+    ///
+    /// # Panics
+    /// When the future does.
+    pub fn run_async<F>(&self, future: F) -> Result<F::Output, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (say, heard) = std::sync::mpsc::channel();
+        let task = self.spawn(future)?;
+        // A second task hands over the outcome of the first, a panic too.
+        drop(self.spawn(async move { say.send(task.await) })?);
+        let gone = || Error::Gone { host: self.name().to_owned() };
+        match heard.recv().map_err(|_| gone())? {
+            Ok(output) => Ok(output),
+            Err(error) => match error.try_into_panic() {
+                Ok(panicked) => panic::resume_unwind(panicked),
+                Err(_) => Err(gone()),
+            },
+        }
+    }
+
+    /// Starts a future inside the host; the handle can be awaited anywhere.
+    ///
+    /// # Errors
+    /// When the host cannot be entered, or the lab is gone.
+    pub fn spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let mut running = self.running()?;
+        if running.executor.is_none() {
+            running.executor = Some(Executor::start(self.name(), Arc::clone(&self.0.namespaces))?);
+        }
+        let gone = || Error::Gone { host: self.name().to_owned() };
+        running.executor.as_ref().map(|executor| executor.spawn(future)).ok_or_else(gone)
+    }
+
+    /// A program to be run inside the host.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> HostCommand {
+        // A name without a slash is looked up here: the child's path is ours, with root's folders added.
+        let program = program.as_ref();
+        let bare = !program.as_encoded_bytes().contains(&b'/');
+        let found = program.to_str().filter(|_| bare).and_then(nft::find);
+        let mut command = Command::new(found.as_deref().map_or(program, Path::as_os_str));
+        command.env_clear().stdin(Stdio::null());
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+        command.env("PATH", path).env("HOME", self.0.files.directory());
+        // An environment file that cannot be read is an empty one; starting the program is what may fail.
+        command.envs(self.0.files.variables().unwrap_or_default());
+        HostCommand::new(self.clone(), command)
+    }
+
+    /// The file that the host sees as `/etc/resolv.conf`. Write to it in place, never replace it.
+    #[must_use]
+    pub fn resolv_conf_path(&self) -> PathBuf {
+        self.0.files.resolv_conf()
+    }
+
+    /// The file that the host sees as `/etc/hosts`. Write to it in place, never replace it.
+    #[must_use]
+    pub fn hosts_path(&self) -> PathBuf {
+        self.0.files.hosts()
+    }
+
+    /// The variables that programs of the host start with, one `NAME=value` a line.
+    #[must_use]
+    pub fn environment_path(&self) -> PathBuf {
+        self.0.files.environment()
+    }
+
+    /// Replaces what the host sees as `/etc/resolv.conf`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_resolv_conf(&self, text: &str) -> Result<(), Error> {
+        files::write(&self.resolv_conf_path(), text)
+    }
+
+    /// Replaces what the host sees as `/etc/hosts`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_hosts(&self, text: &str) -> Result<(), Error> {
+        files::write(&self.hosts_path(), text)
+    }
+
+    /// Sets a variable for programs started from now on.
+    ///
+    /// # Errors
+    /// When the name or the value cannot be one, or the file cannot be written.
+    pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        self.0.files.set_variable(name, value)
+    }
+
+    /// Reads a kernel setting of the host's network.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn sysctl(&self, key: &str) -> Result<String, Error> {
+        self.run(|| sysctl::read(key))?
+    }
+
+    /// Changes a kernel setting of the host's network.
+    ///
+    /// # Errors
+    /// When there is none of that name, or the kernel refuses the value.
+    pub fn set_sysctl(&self, key: &str, value: &str) -> Result<(), Error> {
+        self.run(|| sysctl::write(key, value))?
+    }
+
+    /// Puts a filter in force.
+    ///
+    /// # Errors
+    /// When the filter means nothing, nft is not installed, or it refuses.
+    pub fn impose(&self, filter: &Filter) -> Result<Fault, Error> {
+        Fault::impose(self, filter, self.0.faults.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Loads nftables rules, as `nft -f` reads them.
+    ///
+    /// # Errors
+    /// When nft is not installed, or refuses them.
+    pub fn load_rules(&self, script: &str) -> Result<(), Error> {
+        nft::run(self, script).map(drop)
+    }
+
+    /// All nftables rules of the host, with their counters, as nft lists them.
+    ///
+    /// # Errors
+    /// When nft is not installed.
+    pub fn rules(&self) -> Result<String, Error> {
+        nft::run(self, "list ruleset\n")
+    }
+
+    /// Adds or replaces a route, as in `.add_route("203.0.113.0/24", "10.0.1.2")`.
+    ///
+    /// # Errors
+    /// When one is no address, or the kernel refuses.
+    pub fn add_route(&self, to: &str, via: &str) -> Result<(), Error> {
+        let (to, wanted) = (to.parse::<Cidr>()?.network(), "an address");
+        let via = via.parse().map_err(|_| Error::BadAddress { text: via.to_owned(), wanted })?;
+        self.netlink(async move |netlink| netlink.add_route(to, via).await)
+    }
+
+    /// Adds a route that leads nowhere, as in `.add_dead_route("203.0.113.0/24", DeadRoute::Blackhole)`.
+    ///
+    /// # Errors
+    /// When the network is none, or the kernel refuses.
+    pub fn add_dead_route(&self, to: &str, kind: DeadRoute) -> Result<(), Error> {
+        let to = to.parse::<Cidr>()?.network();
+        self.netlink(async move |netlink| netlink.add_dead_route(to, kind).await)
+    }
+
+    /// Removes the routes to exactly this network (`0.0.0.0/0` and `::/0` are the default routes), and says
+    /// how many there were.
+    ///
+    /// # Errors
+    /// When the network is none, or the kernel refuses.
+    pub fn remove_routes(&self, to: &str) -> Result<usize, Error> {
+        let to = to.parse::<Cidr>()?.network();
+        self.netlink(async move |netlink| netlink.remove_routes(to).await)
+    }
+
+    /// Sets the MTU of one interface, in bytes.
+    ///
+    /// # Errors
+    /// When there is no such interface, or the kernel refuses.
+    pub fn set_mtu(&self, interface: &str, bytes: u32) -> Result<(), Error> {
+        self.netlink(async move |netlink| netlink.set_mtu(interface, bytes).await)
+    }
+
+    /// Switches an interface off, as one would pull its cable. The kernel forgets its routes.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn set_down(&self, interface: &str) -> Result<(), Error> {
+        self.netlink(async move |netlink| netlink.set_up(interface, false).await)
+    }
+
+    pub(super) fn start(&self, command: &mut Command) -> Result<Arc<Tracked>, Error> {
+        let mut running = self.running()?;
+        let namespaces = &self.0.namespaces;
+        let keeper = match &mut running.keeper {
+            Some(keeper) => keeper,
+            none => none.insert(Keeper::start(self.name(), namespaces)?),
+        };
+        keeper.spawn(self.name(), namespaces, command)
+    }
+
+    pub(super) fn kill(&self) {
+        let mut running = self.lock();
+        running.over = true;
+        if let Some(keeper) = &mut running.keeper {
+            keeper.kill();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        let (keeper, executor) = {
+            let mut running = self.lock();
+            running.over = true;
+            (running.keeper.take(), running.executor.take())
+        };
+        drop(keeper);
+        drop(executor);
+    }
+
+    fn netlink<T: Send>(
+        &self,
+        change: impl AsyncFnOnce(Netlink) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        self.run(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime
+                .map_err(|source| Error::io("start a runtime", source))?
+                .block_on(async { change(Netlink::open(self.name())?).await })
+        })?
+    }
+
+    fn running(&self) -> Result<MutexGuard<'_, Running>, Error> {
+        let running = self.lock();
+        if running.over { Err(Error::Gone { host: self.name().to_owned() }) } else { Ok(running) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("name", &self.name())
+            .field("interfaces", &self.interfaces())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,376 @@
+//! From a description to exact interfaces, addresses, routes and files: pure, before anything is made.
+
+use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr, time::Duration};
+
+use super::{
+    addressing,
+    cidr::Cidr,
+    error::Error,
+    routing,
+    spec::{HostSpec, LabBuilder},
+};
+
+/// One network interface of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Interface {
+    /// Its name inside the host: `eth0`, `eth1`, … in the order of the links.
+    pub name: String,
+    /// The network it is on: the name of the switch, or of the link (`client-edge`).
+    pub network: String,
+    /// Its addresses, IPv4 first.
+    pub addresses: Vec<Cidr>,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+}
+
+impl Interface {
+    pub(super) fn ip(&self, v4: bool) -> Option<IpAddr> {
+        self.addresses.iter().map(Cidr::ip).find(|ip| ip.is_ipv4() == v4)
+    }
+}
+
+/// A lab worked out to the last address.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) nodes: Vec<Node>,
+    pub(super) wires: Vec<Wire>,
+    pub(super) ipv6: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    /// `None` for a switch.
+    pub(super) settings: Option<Settings>,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) routes: Vec<Route>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) forwards: bool,
+    pub(super) sysctls: Vec<(String, String)>,
+    pub(super) rules: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) resolv_conf: String,
+    pub(super) hosts: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Wire {
+    /// Node and interface name of each end.
+    pub(super) ends: [(usize, String); 2],
+    pub(super) mtu: u32,
+    pub(super) delay: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) to: Cidr,
+    pub(super) via: IpAddr,
+}
+
+/// One network: which interfaces of which hosts are on it, and its prefixes.
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    pub(super) name: String,
+    pub(super) members: Vec<(usize, usize)>,
+    pub(super) prefixes: Vec<Cidr>,
+}
+
+impl Plan {
+    pub(super) fn of(lab: &LabBuilder) -> Result<Self, Error> {
+        let names = names(lab)?;
+        let mut nodes = nodes(lab);
+        let (wires, mut networks, fixed) = cables(lab, &names, &mut nodes)?;
+        addressing::assign(&mut nodes, &mut networks, &fixed, lab.ipv6)?;
+        for (index, spec) in lab.hosts.iter().enumerate() {
+            let mut routes =
+                if spec.bare { Vec::new() } else { routing::automatic(&nodes, &networks, index) };
+            for (to, via) in &spec.routes {
+                let to: Cidr = to.parse()?;
+                let to = to.network();
+                let via = reach(&nodes, &names, index, via, Some(to.ip().is_ipv4()))?;
+                routes.retain(|known| known.to != to);
+                routes.push(Route { to, via: via[0] });
+            }
+            nodes[index].routes = routes;
+            nodes[index].settings = Some(settings(&nodes, &names, index, spec)?);
+        }
+        Ok(Self { nodes, wires, ipv6: lab.ipv6 })
+    }
+}
+
+type Names = BTreeMap<String, usize>;
+/// Node, interface and the address that the description gives it.
+pub(super) type Fixed = Vec<(usize, usize, Cidr)>;
+
+fn names(lab: &LabBuilder) -> Result<Names, Error> {
+    let mut names = Names::new();
+    for name in lab.hosts.iter().map(|host| &host.name).chain(&lab.switches) {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !plain || name.is_empty() || name.len() > 40 || name.starts_with('-') {
+            return Err(Error::BadName { name: name.clone() });
+        }
+        if names.insert(name.clone(), names.len()).is_some() {
+            return Err(Error::Duplicate { name: name.clone() });
+        }
+    }
+    Ok(names)
+}
+
+// Hosts come first, so that a host has the same index here as in the description.
+fn nodes(lab: &LabBuilder) -> Vec<Node> {
+    let hosts = lab
+        .hosts
+        .iter()
+        .map(|host| (&host.name, Some(Settings { forwards: host.forwards, ..Settings::default() })));
+    hosts
+        .chain(lab.switches.iter().map(|name| (name, None)))
+        .map(|(name, settings)| Node {
+            name: name.clone(),
+            settings,
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+        })
+        .collect()
+}
+
+fn cables(
+    lab: &LabBuilder,
+    names: &Names,
+    nodes: &mut [Node],
+) -> Result<(Vec<Wire>, Vec<Network>, Fixed), Error> {
+    let (mut wires, mut fixed) = (Vec::new(), Fixed::new());
+    let mut networks: Vec<Network> = Vec::new();
+    let switched = switched(lab, names)?;
+    let mut by_switch: BTreeMap<usize, usize> = BTreeMap::new();
+    for link in &lab.links {
+        let ends = [lookup(names, &link.ends[0])?, lookup(names, &link.ends[1])?];
+        let network = match ends.iter().find_map(|end| switched.get(end)) {
+            Some(leader) => *by_switch.entry(*leader).or_insert_with(|| {
+                networks.push(Network { name: nodes[*leader].name.clone(), ..Network::default() });
+                networks.len() - 1
+            }),
+            None => {
+                let twins = networks.iter().filter(|known| known.name.starts_with(&link.name())).count();
+                let name = if twins == 0 { link.name() } else { format!("{}-{}", link.name(), twins + 1) };
+                networks.push(Network { name, ..Network::default() });
+                networks.len() - 1
+            }
+        };
+        let wired = ends.map(|end| {
+            let node = &mut nodes[end];
+            let at = node.interfaces.len();
+            let prefix = if node.settings.is_some() { "eth" } else { "port" };
+            node.interfaces.push(Interface {
+                name: format!("{prefix}{at}"),
+                network: networks[network].name.clone(),
+                addresses: Vec::new(),
+                mtu: link.mtu,
+            });
+            if node.settings.is_some() {
+                networks[network].members.push((end, at));
+            }
+            (end, at)
+        });
+        for (name, address) in &link.addresses {
+            let misplaced = |why| Error::MisplacedAddress {
+                link: link.name(),
+                name: name.clone(),
+                address: address.clone(),
+                why,
+            };
+            let cidr: Cidr = address.parse()?;
+            let end = link
+                .ends
+                .iter()
+                .position(|end| end == name)
+                .ok_or_else(|| misplaced("it has no such end"))?;
+            if nodes[ends[end]].settings.is_none() {
+                return Err(misplaced("a switch has no address"));
+            }
+            if cidr.ip().is_ipv6() && !lab.ipv6 {
+                return Err(misplaced("the lab is without IPv6"));
+            }
+            fixed.push((wired[end].0, wired[end].1, cidr));
+        }
+        let ends = wired.map(|(node, at)| (node, nodes[node].interfaces[at].name.clone()));
+        wires.push(Wire { ends, mtu: link.mtu, delay: link.delay });
+    }
+    Ok((wires, networks, fixed))
+}
+
+/// Which switch leads the network that each switch is part of: linked switches are one network.
+fn switched(lab: &LabBuilder, names: &Names) -> Result<BTreeMap<usize, usize>, Error> {
+    let mut leaders: BTreeMap<usize, usize> =
+        (lab.hosts.len()..names.len()).map(|switch| (switch, switch)).collect();
+    for link in &lab.links {
+        let (one, other) = (lookup(names, &link.ends[0])?, lookup(names, &link.ends[1])?);
+        if one == other {
+            return Err(Error::SelfLink { name: link.ends[0].clone() });
+        }
+        if let (Some(&one), Some(&other)) = (leaders.get(&one), leaders.get(&other)) {
+            for leader in leaders.values_mut().filter(|leader| **leader == one.max(other)) {
+                *leader = one.min(other);
+            }
+        }
+    }
+    Ok(leaders)
+}
+
+fn settings(nodes: &[Node], names: &Names, index: usize, spec: &HostSpec) -> Result<Settings, Error> {
+    let mut resolv_conf = String::new();
+    for server in &spec.nameservers {
+        let server = reach(nodes, names, index, server, None)?[0];
+        // Writing to a String cannot fail.
+        let _ = writeln!(resolv_conf, "nameserver {server}");
+    }
+    resolv_conf.push_str(&spec.resolv_conf);
+    let mut hosts = format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {}\n", spec.name);
+    for (name, whose) in &spec.known {
+        for ip in reach(nodes, names, index, whose, None)? {
+            let _ = writeln!(hosts, "{ip} {name}");
+        }
+    }
+    Ok(Settings {
+        forwards: spec.forwards,
+        sysctls: spec.sysctls.clone(),
+        rules: spec.rules.clone(),
+        environment: spec.environment.clone(),
+        resolv_conf,
+        hosts,
+    })
+}
+
+fn lookup(names: &Names, name: &str) -> Result<usize, Error> {
+    names.get(name).copied().ok_or_else(|| Error::Unknown {
+        name: name.to_owned(),
+        known: names.keys().cloned().collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The addresses by which a host reaches a target, never none: an address as it is, a host's name by
+/// the addresses on a network they share, or else by that host's first ones.
+fn reach(
+    nodes: &[Node],
+    names: &Names,
+    from: usize,
+    target: &str,
+    v4: Option<bool>,
+) -> Result<Vec<IpAddr>, Error> {
+    let wanted = |ip: &IpAddr| v4.is_none_or(|v4| ip.is_ipv4() == v4);
+    let nothing = || Error::NoWay { host: nodes[from].name.clone(), target: target.to_owned() };
+    if let Ok(ip) = target.parse::<IpAddr>() {
+        return if wanted(&ip) { Ok(vec![ip]) } else { Err(nothing()) };
+    }
+    let other = &nodes[lookup(names, target)?];
+    let shared =
+        |interface: &&Interface| nodes[from].interfaces.iter().any(|mine| mine.network == interface.network);
+    let nearest = other.interfaces.iter().find(shared).or_else(|| other.interfaces.first());
+    let ips: Vec<_> =
+        nearest.into_iter().flat_map(|interface| &interface.addresses).map(Cidr::ip).filter(wanted).collect();
+    if ips.is_empty() { Err(nothing()) } else { Ok(ips) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::Link;
+    use super::*;
+
+    fn lab() -> LabBuilder {
+        LabBuilder::default()
+    }
+
+    fn addresses(plan: &Plan, node: usize) -> Vec<String> {
+        plan.nodes[node].interfaces.iter().flat_map(|i| &i.addresses).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn links_get_networks_of_their_own_and_switches_one_for_all() {
+        let plan = Plan::of(
+            &lab()
+                .host("a")
+                .host("b")
+                .host("c")
+                .switch("lan")
+                .switch("floor")
+                .link("a", "b")
+                .link("b", "lan")
+                .link("floor", "c")
+                .link("lan", "floor"),
+        )
+        .unwrap();
+        assert_eq!(addresses(&plan, 0), ["10.0.1.1/24", "fd00:0:0:1::1/64"]);
+        assert_eq!(
+            addresses(&plan, 1),
+            ["10.0.1.2/24", "fd00:0:0:1::2/64", "10.0.2.1/24", "fd00:0:0:2::1/64"]
+        );
+        assert_eq!(addresses(&plan, 2), ["10.0.2.2/24", "fd00:0:0:2::2/64"]);
+        assert_eq!(plan.nodes[0].interfaces[0].network, "a-b");
+        assert_eq!(plan.nodes[2].interfaces[0].network, "lan");
+    }
+
+    #[test]
+    fn given_addresses_are_kept_and_shared_out_around() {
+        let plan = Plan::of(
+            &lab()
+                .host("a")
+                .host("b")
+                .host("c")
+                .connect(Link::between("a", "b").address("b", "192.0.2.1/24"))
+                .connect(Link::between("b", "c").address("c", "10.0.1.7/16").mtu(1400))
+                .link("a", "c")
+                .without_ipv6(),
+        )
+        .unwrap();
+        assert_eq!(addresses(&plan, 0), ["192.0.2.2/24", "10.1.2.1/24"], "10.0/16 is taken by b-c");
+        assert_eq!(addresses(&plan, 1), ["192.0.2.1/24", "10.0.0.1/16"]);
+        assert_eq!(addresses(&plan, 2), ["10.0.1.7/16", "10.1.2.2/24"]);
+        assert_eq!(plan.wires[1].mtu, 1400);
+    }
+
+    #[test]
+    fn names_stand_for_the_nearest_address() {
+        let plan = Plan::of(
+            &lab()
+                .host(HostSpec::new("a").nameserver("r").knows("far.test", "z").route("203.0.113.0/24", "r"))
+                .router("r")
+                .host("z")
+                .link("r", "z")
+                .link("a", "r")
+                .without_ipv6(),
+        )
+        .unwrap();
+        let settings = plan.nodes[0].settings.as_ref().unwrap();
+        assert_eq!(settings.resolv_conf, "nameserver 10.0.2.2\n");
+        assert!(settings.hosts.ends_with("10.0.1.2 far.test\n"), "{}", settings.hosts);
+        let given = Route { to: "203.0.113.0/24".parse().unwrap(), via: "10.0.2.2".parse().unwrap() };
+        assert!(plan.nodes[0].routes.contains(&given));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let wrong = |lab: LabBuilder| Plan::of(&lab).unwrap_err().to_string();
+        assert!(wrong(lab().host("a b")).contains("`a b` is no host name"));
+        assert!(wrong(lab().host("../x")).contains("no host name"));
+        assert!(wrong(lab().host("a").switch("a")).contains("twice"));
+        assert!(wrong(lab().host("a").link("a", "b")).contains("there is no `b` in the lab; it has: a"));
+        assert!(wrong(lab().host("a").link("a", "a")).contains("itself"));
+        let near = || lab().host("a").switch("s");
+        assert!(
+            wrong(near().connect(Link::between("a", "s").address("s", "10.0.0.1/8"))).contains("a switch")
+        );
+        assert!(
+            wrong(near().connect(Link::between("a", "s").address("x", "10.0.0.1/8"))).contains("no such end")
+        );
+        assert!(
+            wrong(near().connect(Link::between("a", "s").address("a", "10.0.0.1"))).contains("prefix length")
+        );
+        assert!(
+            wrong(lab().host("b").host(HostSpec::new("a").nameserver("b")))
+                .contains("no address to reach `b`")
+        );
+    }
+}
