@@ -1,0 +1,41 @@
+//! Durations on the command line: `5`, `0.5`, `5s`, `500ms`, `1m 30s`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// The longest time that makes sense for one trace.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Reads a duration: a bare number is seconds, as curl has it; otherwise a number with a unit.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let duration = if text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        let seconds = text.parse::<f64>().map_err(|_| hint(text))?;
+        Duration::try_from_secs_f64(seconds).map_err(|_| hint(text))?
+    } else {
+        let signed: SignedDuration = text.parse().map_err(|_| hint(text))?;
+        Duration::try_from(signed).map_err(|_| hint(text))?
+    };
+    if duration.is_zero() || duration > LONGEST { Err(hint(text)) } else { Ok(duration) }
+}
+
+fn hint(text: &str) -> String {
+    format!("`{text}` is not a time between 0 and 24 h: write 5, 0.5, 500ms or 1m 30s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write() {
+        assert_eq!(parse("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "0", "-1", "1e400", "x", "5 parsecs", "..", "25h"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The caller's mistakes: one clear line each, naming what and where.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use reqpath_core::{CatalogueError, LoadError, TargetError};
+
+/// A mistake of the caller, or of the machine this runs on. Exit status 2, nothing half done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Mistake {
+    #[error("{}", chain(.0))]
+    Target(#[from] TargetError),
+    #[error("{flag}: {}", chain(.source))]
+    Flag { flag: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{flag}: cannot read {}: {source}", file.display())]
+    File { flag: &'static str, file: PathBuf, source: io::Error },
+    #[error("{} is larger than {limit} MiB", file.display())]
+    TooLarge { file: PathBuf, limit: u64 },
+    #[error("{}", chain(.0))]
+    Load(#[from] LoadError),
+    #[error("{}", chain(.0))]
+    Catalogue(#[from] CatalogueError),
+    #[error("`{code}` is no cause this program knows{}; `reqpath causes` lists them", nearest(.like.as_deref()))]
+    NoSuchCause { code: String, like: Option<String> },
+    #[error("`{name}` is no demo{}; `reqpath demo --list` lists them", nearest(.like.as_deref()))]
+    NoSuchDemo { name: String, like: Option<String> },
+    #[error("the demo could not be set up: {}", chain(&**.0))]
+    Demo(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    #[error("cannot write: {0}")]
+    Write(io::Error),
+    #[error("cannot write the report: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Mistake {
+    pub(crate) fn flag(
+        flag: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Flag { flag, source: source.into() }
+    }
+}
+
+/// What clap found: help and version are no mistakes.
+pub(crate) fn of_clap(error: &clap::Error) -> ExitCode {
+    // Nothing is left to be done when even this cannot be printed.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+/// An error with all its reasons, in one line, safe to print.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        text.push_str(": ");
+        text.push_str(&reason.to_string());
+        source = reason.source();
+    }
+    reqpath_core::escape(&text, 2000)
+}
+
+fn nearest(like: Option<&str>) -> String {
+    like.map(|like| format!("; did you mean `{like}`?")).unwrap_or_default()
+}
+
+/// The name most like what was given, if any is like it at all.
+pub(crate) fn most_like<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    names
+        .map(|name| (distance(given, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len() / 3 || name.contains(given) && !given.is_empty())
+        .map(|(_, name)| name.to_owned())
+}
+
+/// How many letters must be changed, added or removed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(200).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_what_was_probably_meant() {
+        let codes = ["tls.cert.date_invalid", "tcp.refused"];
+        assert_eq!(most_like("tls.cert.date_invlid", codes.into_iter()).as_deref(), Some("tls.cert.date_invalid"));
+        assert_eq!(most_like("quux", codes.into_iter()), None);
+    }
+}

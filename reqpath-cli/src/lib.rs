@@ -1,1 +1,0 @@
-//! The reqpath program: where a request died, and why

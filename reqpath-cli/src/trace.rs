@@ -1,0 +1,61 @@
+//! `reqpath trace`: the main job.
+
+mod request;
+mod road;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use reqpath_core::{Role, Target, Trace};
+use reqpath_stages::local::LocalVantage;
+
+use crate::arguments::TraceArguments;
+use crate::catalogue;
+use crate::error::Mistake;
+use crate::render;
+
+pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
+    let target = request::target(arguments)?;
+    let pipeline = road::road(arguments)?
+        .pipeline()
+        .map_err(|error| Mistake::flag("trust", error))?;
+    let trace = describe(arguments, target.clone());
+    let output = &arguments.output;
+    if output.dry_run {
+        return catalogue::print(&render::plan(&target, &pipeline.plan(&trace)));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Mistake::Start)?;
+    let report = runtime.block_on(pipeline.trace(trace.stop_when(interrupted())));
+    // A look-up that still hangs in the system resolver is not waited for.
+    runtime.shutdown_background();
+    render::report(&report, output.json, output.verbose)?;
+    Ok(render::exit_status(&report, output.fail_on))
+}
+
+fn describe(arguments: &TraceArguments, target: Target) -> Trace {
+    let max_time = arguments.time.max_time;
+    let mut trace = Trace::new(target, Arc::new(LocalVantage::new())).samples(arguments.road.samples);
+    if let Some(deadline) = arguments.time.deadline {
+        trace = trace.deadline(deadline);
+    }
+    if arguments.road.road_only {
+        return trace.without_last_try();
+    }
+    trace = trace.control(Role::Direct);
+    // A control with more time needs a deadline that allows it.
+    if let (Some(max_time), Some(deadline)) = (max_time, arguments.time.deadline)
+        && deadline > max_time
+    {
+        trace = trace.control(Role::Patient);
+    }
+    trace
+}
+
+/// Ctrl-C: the report so far is better than none.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler, Ctrl-C ends the process as ever.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,100 @@
+//! The request, from the flags that curl has.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use reqpath_core::{Expectation, Target, TargetBuilder};
+
+use crate::arguments::{RequestArguments, TraceArguments};
+use crate::error::Mistake;
+
+/// The largest body that is sent.
+const BODY_LIMIT_MIB: u64 = 16;
+
+pub(super) fn target(arguments: &TraceArguments) -> Result<Target, Mistake> {
+    let request = &arguments.request;
+    let mut builder = Target::builder(&arguments.url)?;
+    let body = body(&request.data)?;
+    let default_method = if body.is_some() { "POST" } else { "GET" };
+    builder = builder.method(request.method.as_deref().unwrap_or(default_method))?;
+    builder = headers(builder, request, body.is_some())?;
+    if let Some(body) = body {
+        builder = builder.body(body);
+    }
+    if request.location {
+        builder = builder.max_redirects(request.max_redirs);
+    }
+    if let Some(max_time) = arguments.time.max_time {
+        builder = builder.max_time(max_time);
+    }
+    let mut expect = Expectation::default();
+    expect.status.clone_from(&request.expect_status);
+    Ok(builder.expect(expect).build())
+}
+
+fn headers(
+    mut builder: TargetBuilder,
+    request: &RequestArguments,
+    has_body: bool,
+) -> Result<TargetBuilder, Mistake> {
+    let mut content_type = false;
+    for header in &request.headers {
+        let (name, value) = split(header)?;
+        content_type |= name.eq_ignore_ascii_case("content-type");
+        builder = builder.header(name, value)?;
+    }
+    if has_body && !content_type {
+        builder = builder.header("Content-Type", "application/x-www-form-urlencoded")?;
+    }
+    Ok(builder)
+}
+
+/// `Name: value`, or `Name;` for a header without a value, as curl has it.
+fn split(header: &str) -> Result<(&str, &str), Mistake> {
+    if let Some((name, value)) = header.split_once(':') {
+        return Ok((name.trim_end(), value.trim()));
+    }
+    if let Some(name) = header.strip_suffix(';') {
+        return Ok((name, ""));
+    }
+    // Whatever stands there may be a secret: only its beginning is repeated.
+    let header = header.chars().take(12).collect();
+    Err(reqpath_core::TargetError::Header { header }.into())
+}
+
+/// All `-d` joined by `&`.
+fn body(data: &[String]) -> Result<Option<Vec<u8>>, Mistake> {
+    if data.is_empty() {
+        return Ok(None);
+    }
+    let mut body = Vec::new();
+    for (place, part) in data.iter().enumerate() {
+        if place > 0 {
+            body.push(b'&');
+        }
+        match part.strip_prefix('@') {
+            Some(file) => {
+                // curl drops line breaks when -d reads a file.
+                body.extend(read(Path::new(file))?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+            }
+            None => body.extend_from_slice(part.as_bytes()),
+        }
+    }
+    Ok(Some(body))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Mistake> {
+    let error = |source| Mistake::File { flag: "--data", file: file.to_owned(), source };
+    let limit = BODY_LIMIT_MIB << 20;
+    let mut bytes = Vec::new();
+    let length = if file == Path::new("-") {
+        io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).map_err(error)?
+    } else {
+        fs::File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(error)?
+    };
+    if length as u64 > limit {
+        return Err(Mistake::TooLarge { file: file.to_owned(), limit: BODY_LIMIT_MIB });
+    }
+    Ok(bytes)
+}

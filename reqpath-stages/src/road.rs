@@ -1,0 +1,74 @@
+//! The stages in the order in which a request meets them.
+
+use reqpath_core::{CatalogueError, Pipeline};
+
+use crate::client::{Client, ClientOptions};
+use crate::dns::{Dns, DnsOptions};
+use crate::http::{Http, HttpOptions, Tunnel};
+use crate::tcp::{Tcp, TcpOptions};
+use crate::tls::{Tls, TlsOptions};
+
+/// The whole near side of a leg: client, DNS, TCP, tunnel, TLS, HTTP.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Road {
+    /// The client's own surroundings.
+    pub client: ClientOptions,
+    /// The names.
+    pub dns: DnsOptions,
+    /// The connection.
+    pub tcp: TcpOptions,
+    /// The handshake.
+    pub tls: TlsOptions,
+    /// The request.
+    pub http: HttpOptions,
+}
+
+/// Options that do not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The TLS options: a key that does not fit its certificate, for one.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] crate::tls::SetupError),
+    /// Two causes with one code.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+impl Road {
+    /// The road with everything looked at.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves out every look beside the road: one connection, one request, as the client itself would.
+    #[must_use]
+    pub fn road_only(mut self) -> Self {
+        self.client.side_looks = false;
+        self.dns.side_looks = false;
+        self.tcp.side_looks = false;
+        self.tls.side_looks = false;
+        self.http.side_looks = false;
+        self
+    }
+
+    /// The pipeline over these stages.
+    ///
+    /// # Errors
+    ///
+    /// When options do not work together.
+    pub fn pipeline(self) -> Result<Pipeline, SetupError> {
+        let tls = Tls::new(self.tls).map_err(SetupError::Tls)?;
+        let pipeline = Pipeline::builder()
+            .stage(Client::new(self.client))
+            .stage(Dns::new(self.dns))
+            .stage(Tcp::new(self.tcp))
+            .stage(Tunnel::new())
+            .stage(tls)
+            .stage(Http::new(self.http))
+            .build()?;
+        Ok(pipeline)
+    }
+}
