@@ -1,1 +1,17 @@
-//! The names on a leg: every resolver asked, every answer kept
+//! The names on a leg: every resolver asked, every answer kept.
+//!
+//! The client's own road is one question to the system resolver, or, where nameservers are given,
+//! our own resolution through those in their order.
+//! Beside the road every nameserver is asked directly, so that "the name does not resolve" can be
+//! told apart from "this server does not answer", "this server refuses the signature" and
+//! "these two servers disagree".
+//!
+//! What is absent from this crate: any judgement about addresses that resolve and do not serve.
+//! That needs dialling, and lives with the stage that dials; the answers kept here carry what it needs.
+
+mod evidence;
+
+pub use evidence::{
+    AddressRecord, Alias, Answer, Asked, Authority, ExtendedError, Flags, Outcome, Resolution, Resolvers,
+    SearchList, SystemLookup, Transport,
+};
