@@ -78,8 +78,7 @@ fn lay(cable: &SlowCable, carriers: &mut JoinSet<()>) -> Result<(), Error> {
     for (namespaces, name) in &cable.ends {
         namespaces.enter_net()?;
         let made = Tun::builder().name(name).tap().close_on_exec().build();
-        let made =
-            made.map_err(|error| Error::io(format!("make the TAP device {name}"), io::Error::other(error)))?;
+        let made = made.map_err(|error| refused(name, error))?;
         taps.extend(made.into_iter().take(1).map(Arc::new));
     }
     if let [one, other] = taps.as_slice() {
@@ -87,6 +86,20 @@ fn lay(cable: &SlowCable, carriers: &mut JoinSet<()>) -> Result<(), Error> {
         carry(other, one, cable.delay, carriers);
     }
     Ok(())
+}
+
+fn refused(name: &str, error: tokio_tun::Error) -> Error {
+    let source = match error {
+        tokio_tun::Error::NixError(errno) => io::Error::from(errno),
+        tokio_tun::Error::IoError(source) => source,
+    };
+    match source.kind() {
+        io::ErrorKind::NotFound => Error::NoKernelSupport { feature: "/dev/net/tun".to_owned() },
+        io::ErrorKind::PermissionDenied => {
+            Error::NotPermitted { doing: "open /dev/net/tun".to_owned(), source }
+        }
+        _ => Error::io(format!("make the TAP device {name}"), source),
+    }
 }
 
 fn carry(from: &Arc<Tun>, to: &Arc<Tun>, delay: Duration, carriers: &mut JoinSet<()>) {

@@ -29,7 +29,7 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 pub enum DeadRoute {
     /// Dropped without a word.
     Blackhole,
-    /// Answered with "host unreachable".
+    /// Answered with "host unreachable" (over IPv6 a router says "no route", as if there were none).
     Unreachable,
     /// Answered with "administratively prohibited".
     Prohibit,

@@ -121,7 +121,12 @@ impl Link {
 
     /// Holds every frame back this long, each way (a round trip takes twice as much).
     ///
-    /// The kernel's timer and ours have steps of a millisecond: a frame is never early, and up to that much late.
+    /// Our timer has steps of a millisecond: a frame is never early, and up to that much late.
+    ///
+    /// A cable without delay is faster than any real one: packets are handed over inside the call that
+    /// sends them. An ICMP answer may then arrive while `connect` still holds its socket, and the kernel
+    /// only tells of it after the next SYN, a second later. Where that second matters, a millisecond of
+    /// delay is enough.
     pub fn delay(mut self, each_way: Duration) -> Self {
         self.delay = each_way;
         self
