@@ -1,0 +1,128 @@
+//! Opening a TCP connection, and learning all there is to learn when it fails.
+
+use std::borrow::Cow;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use reqpath_core::{ConnectFailure, ConnectOptions, Connection, LocalAddr, PeerAddr};
+use socket2::{Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::connection::Stream;
+use crate::system;
+
+/// Opens a connection within the limit.
+pub(crate) async fn connect(
+    to: PeerAddr,
+    how: ConnectOptions,
+) -> Result<Box<dyn Connection>, ConnectFailure> {
+    let socket = open(to).map_err(|error| of_system(&error))?;
+    let waiting = match socket.connect(&to.0.into()) {
+        Ok(()) => false,
+        Err(error) if in_progress(&error) => true,
+        Err(error) => return Err(failed(&socket, to, &error)),
+    };
+    let stream = TcpStream::from_std(socket.into()).map_err(|error| of_system(&error))?;
+    if waiting {
+        match timeout(how.limit, established(&stream)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(failed(&SockRef::from(&stream), to, &error)),
+            Err(_) => return Err(unanswered(&SockRef::from(&stream), to, how.limit)),
+        }
+    }
+    system::forget_icmp(&stream, to);
+    Ok(Box::new(Stream::new(stream, to)))
+}
+
+/// A socket that speaks as soon as it has something to say, and keeps ICMP errors for us to read.
+fn open(to: PeerAddr) -> io::Result<Socket> {
+    let socket = system::socket(to, Type::STREAM, Protocol::TCP)?;
+    // A tracer must not measure its own Nagle delay.
+    socket.set_tcp_nodelay(true)?;
+    system::keep_icmp(&socket, to);
+    Ok(socket)
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+        || cfg!(unix) && error.raw_os_error() == Some(system::IN_PROGRESS)
+}
+
+/// Waits until the handshake has ended, one way or the other.
+async fn established(stream: &TcpStream) -> io::Result<()> {
+    loop {
+        stream.writable().await?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        // An ICMP message that did not end the attempt wakes us too; only a peer makes it established.
+        match stream.peer_addr() {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                let not_yet = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                // Only forgets the wake-up: the answer is ours.
+                let _ = stream.try_io(Interest::WRITABLE, not_yet);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
+    }
+}
+
+fn failed(socket: &Socket, to: PeerAddr, error: &io::Error) -> ConnectFailure {
+    with_figures(of_system(error), socket, to)
+}
+
+fn unanswered(socket: &Socket, to: PeerAddr, limit: Duration) -> ConnectFailure {
+    let mut failure = ConnectFailure::new(format!("no answer within {}", reqpath_core::Micros::from(limit)));
+    failure.timed_out = true;
+    with_figures(failure, socket, to)
+}
+
+fn with_figures(mut failure: ConnectFailure, socket: &Socket, to: PeerAddr) -> ConnectFailure {
+    failure.local = local(socket, to);
+    failure.icmp = system::icmp(socket, to);
+    failure.kernel = system::tcp_info(socket);
+    failure
+}
+
+/// The error as the system names it.
+fn of_system(error: &io::Error) -> ConnectFailure {
+    let mut failure = ConnectFailure::new(words(error));
+    failure.errno = error.raw_os_error();
+    failure.symbol = failure.errno.and_then(system::symbol).map(Cow::Owned);
+    failure
+}
+
+/// The system's own words, without the number that `std` appends.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Our end of a socket whose attempt failed.
+fn local(socket: &Socket, to: PeerAddr) -> Option<LocalAddr> {
+    let local = socket.local_addr().ok()?.as_socket()?;
+    if local.port() == 0 {
+        return None;
+    }
+    if !local.ip().is_unspecified() {
+        return Some(LocalAddr(local));
+    }
+    // A refusal within connect() has already cost the socket its address; the kernel would choose the same.
+    let source = source_towards(to)?;
+    Some(LocalAddr(SocketAddr::new(source.ip(), local.port())))
+}
+
+/// The address the kernel speaks from towards a peer. Sends nothing.
+fn source_towards(to: PeerAddr) -> Option<SocketAddr> {
+    let any: SocketAddr = if to.0.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(to.0).ok()?;
+    socket.local_addr().ok()
+}
