@@ -82,10 +82,10 @@ fn wire_up(plan: &Plan, spaces: &[Arc<Namespaces>]) -> Result<(), Error> {
             namespaces.enter_net()?;
             nodes.push((node, Netlink::open(&node.name)?));
         }
-        for wire in &plan.wires {
+        for (number, wire) in (0_u32..).zip(&plan.wires) {
             let [(near, near_name), (far, far_name)] = &wire.ends;
             if wire.delay.is_zero() {
-                nodes[*near].1.veth(near_name, wire.mtu, &spaces[*far], far_name).await?;
+                nodes[*near].1.veth(number, wire.mtu, near_name, (&spaces[*far], far_name)).await?;
             } else {
                 nodes[*near].1.set_mtu(near_name, wire.mtu).await?;
                 nodes[*far].1.set_mtu(far_name, wire.mtu).await?;

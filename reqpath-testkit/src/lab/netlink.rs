@@ -23,6 +23,9 @@ use super::{cidr::Cidr, error::Error, namespace::Namespaces};
 /// How long links may take to come up before that is an error.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// Above every index that the kernel gives out by itself in a new namespace.
+const FIRST_INDEX: u32 = 1000;
+
 /// A route that leads nowhere, and what a packet towards it meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,22 +60,26 @@ impl Netlink {
         Ok(Self { host: host.to_owned(), handle, connection: tokio::spawn(connection) })
     }
 
-    /// Lays a cable from an interface here to one in another namespace.
+    /// Lays a cable from an interface here to one in another namespace; `number` is no other cable's.
     pub(super) async fn veth(
         &self,
-        name: &str,
+        number: u32,
         mtu: u32,
-        peer: &Namespaces,
-        peer_name: &str,
+        name: &str,
+        (peer, peer_name): (&Namespaces, &str),
     ) -> Result<(), Error> {
+        // Indexes that differ: where both ends have the same one, the kernel takes them for one device, and
+        // thinks it can take up to a second to notice that the cable is plugged in.
+        let index = FIRST_INDEX + 2 * number;
         let far = LinkMessageBuilder::<LinkUnspec>::new()
+            .index(index + 1)
             .name(peer_name)
             .mtu(mtu)
             .setns_by_fd(peer.net().as_raw_fd())
             .build();
         let near =
-            LinkVeth::new(name, "").mtu(mtu).set_info_data(InfoData::Veth(InfoVeth::Peer(far))).build();
-        let made = self.handle.link().add(near).execute().await;
+            LinkVeth::new(name, "").index(index).mtu(mtu).set_info_data(InfoData::Veth(InfoVeth::Peer(far)));
+        let made = self.handle.link().add(near.build()).execute().await;
         made.map_err(|error| self.refused(format!("make the link {name}"), &error))
     }
 
