@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::context::{Handed, Log, Shared, TrialState, lock};
 use crate::{
     Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Hop, HopId, HopKind, Left,
-    Path, Phase, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Trial, Vantage, judge,
+    Micros, Path, Phase, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Trial, Vantage, judge,
 };
 
 /// The time a trace may take when nobody says.
@@ -158,7 +158,7 @@ impl Trace {
     }
 
     fn time(&self) -> Duration {
-        let max_time = self.target.max_time().map(|time| time.duration());
+        let max_time = self.target.max_time().map(Micros::duration);
         self.deadline.or(max_time).unwrap_or(DEFAULT_DEADLINE)
     }
 
