@@ -1,1 +1,0 @@
-//! One small program for each kind of user
