@@ -1,9 +1,13 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
 
 mod background;
+pub mod dns;
 #[cfg(target_os = "linux")]
 pub mod lab;
 pub mod mock;
 pub mod pki;
 #[cfg(unix)]
 pub mod real;
+
+pub use dns::FakeDns;
+pub use mock::MockUpstream;
