@@ -25,7 +25,7 @@ fn child() {
         let script = "setsid sleep 1000 >/dev/null 2>&1 & sleep 1000";
         let program = host.command("sh").args(["-c", script]).env(MARK, &mark).spawn().unwrap();
         println!("\nLAB pid {}", program.id());
-        std::mem::forget(program);
+        program.leave_running();
     }
     println!("\nLAB directory {}", lab["client"].hosts_path().parent().unwrap().parent().unwrap().display());
     println!("\nLAB ready");
@@ -94,46 +94,51 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn nothing_is_left_after_kill_9() {
-    let temporary = tempfile::tempdir().unwrap();
-    let Some(mut copy) = Copy::start("killed", temporary.path()) else { return };
-    assert_eq!(copy.pids.len(), 2);
-    eventually("the programs start", || marked(&copy.mark).len() == 6);
-    assert!(copy.directory.starts_with(temporary.path()) && copy.directory.exists());
-    let namespaces: Vec<PathBuf> =
-        copy.pids.iter().map(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap()).collect();
+    lab::rootless(|| {
+        let temporary = tempfile::tempdir().unwrap();
+        let Some(mut copy) = Copy::start("killed", temporary.path()) else { return };
+        assert_eq!(copy.pids.len(), 2);
+        eventually("the programs start", || marked(&copy.mark).len() == 6);
+        assert!(copy.directory.starts_with(temporary.path()) && copy.directory.exists());
+        let namespaces: Vec<PathBuf> =
+            copy.pids.iter().map(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap()).collect();
 
-    copy.kill();
+        copy.kill();
 
-    eventually("every program is gone, orphans too", || marked(&copy.mark).is_empty());
-    eventually("the directory is gone", || fs::read_dir(temporary.path()).unwrap().count() == 0);
-    let holds =
-        |process: &Path| fs::read_link(process.join("ns/pid")).is_ok_and(|found| namespaces.contains(&found));
-    let all = || fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    eventually("no process is in the namespaces", || !all().any(|process| holds(&process)));
+        eventually("every program is gone, orphans too", || marked(&copy.mark).is_empty());
+        eventually("the directory is gone", || fs::read_dir(temporary.path()).unwrap().count() == 0);
+        let holds = |process: &Path| {
+            fs::read_link(process.join("ns/pid")).is_ok_and(|found| namespaces.contains(&found))
+        };
+        let all = || fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        eventually("no process is in the namespaces", || !all().any(|process| holds(&process)));
+    });
 }
 
 #[test]
 fn what_even_the_broom_could_not_sweep_goes_with_the_next_lab() {
-    let temporary = tempfile::tempdir().unwrap();
-    let Some(mut copy) = Copy::start("swept", temporary.path()) else { return };
-    // The process that would remove the directory dies first, as when a whole control group is killed.
-    let directory = copy.directory.clone();
-    let broom = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).find(|process| {
-        let line = fs::read(process.join("cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|word| word == directory.as_os_str().as_encoded_bytes())
-    });
-    let pid: u32 = broom.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
-    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
-    copy.kill();
-    assert!(directory.exists());
+    lab::rootless(|| {
+        let temporary = tempfile::tempdir().unwrap();
+        let Some(mut copy) = Copy::start("swept", temporary.path()) else { return };
+        // The process that would remove the directory dies first, as when a whole control group is killed.
+        let directory = copy.directory.clone();
+        let broom = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).find(|process| {
+            let line = fs::read(process.join("cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|word| word == directory.as_os_str().as_encoded_bytes())
+        });
+        let pid: u32 = broom.unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
+        assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+        copy.kill();
+        assert!(directory.exists());
 
-    // One that lives is left alone, and removes what the dead one left.
-    let Some(mut other) = Copy::start("next", temporary.path()) else { return };
-    assert!(!directory.exists());
-    assert!(other.directory.exists());
-    let Some(mut third) = Copy::start("third", temporary.path()) else { return };
-    assert!(other.directory.exists(), "a lab in use is not swept");
-    other.kill();
-    third.kill();
-    eventually("all is gone", || fs::read_dir(temporary.path()).unwrap().count() == 0);
+        // One that lives is left alone, and removes what the dead one left.
+        let Some(mut other) = Copy::start("next", temporary.path()) else { return };
+        assert!(!directory.exists());
+        assert!(other.directory.exists());
+        let Some(mut third) = Copy::start("third", temporary.path()) else { return };
+        assert!(other.directory.exists(), "a lab in use is not swept");
+        other.kill();
+        third.kill();
+        eventually("all is gone", || fs::read_dir(temporary.path()).unwrap().count() == 0);
+    });
 }

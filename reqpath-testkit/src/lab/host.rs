@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fmt,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     panic,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -84,19 +84,20 @@ impl Host {
     /// Its first IPv4 address; the loopback address where it has no other.
     #[must_use]
     pub fn ipv4(&self) -> Ipv4Addr {
-        let ips = self.interfaces().iter().filter_map(|interface| interface.ip(true));
-        ips.into_iter()
-            .find_map(|ip| if let std::net::IpAddr::V4(ip) = ip { Some(ip) } else { None })
-            .unwrap_or(Ipv4Addr::LOCALHOST)
+        let v4 = |ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None };
+        self.ips().find_map(v4).unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
     /// Its first IPv6 address; the loopback address where it has no other.
     #[must_use]
     pub fn ipv6(&self) -> Ipv6Addr {
-        let ips = self.interfaces().iter().filter_map(|interface| interface.ip(false));
-        ips.into_iter()
-            .find_map(|ip| if let std::net::IpAddr::V6(ip) = ip { Some(ip) } else { None })
-            .unwrap_or(Ipv6Addr::LOCALHOST)
+        let v6 = |ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None };
+        self.ips().find_map(v6).unwrap_or(Ipv6Addr::LOCALHOST)
+    }
+
+    /// All its addresses, in the order of its interfaces, without the loopback's.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.interfaces().iter().flat_map(|interface| &interface.addresses).map(Cidr::ip)
     }
 
     /// Runs a function in a thread inside the host, and waits for it.

@@ -98,7 +98,15 @@ impl HostCommand {
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         };
         let program = self.command.get_program().to_string_lossy().into_owned();
-        Ok(HostChild { tracked, host: self.host.name().to_owned(), program, stdin, stdout, stderr })
+        Ok(HostChild {
+            tracked,
+            host: self.host.name().to_owned(),
+            program,
+            left: false,
+            stdin,
+            stdout,
+            stderr,
+        })
     }
 
     /// Runs the program to its end and returns what it wrote, up to 16 MiB of each stream.
@@ -134,6 +142,7 @@ pub struct HostChild {
     tracked: Arc<Tracked>,
     host: String,
     program: String,
+    left: bool,
     /// Its standard input, where that was asked to be a pipe.
     pub stdin: Option<ChildStdin>,
     /// Its standard output, where that was asked to be a pipe.
@@ -187,6 +196,13 @@ impl HostChild {
         let _ = self.tracked.wait();
     }
 
+    /// Lets it run until the lab ends.
+    ///
+    /// Pipes to it that were not taken out are closed.
+    pub fn leave_running(mut self) {
+        self.left = true;
+    }
+
     fn gathered(
         &self,
         stream: Option<mpsc::Receiver<io::Result<Vec<u8>>>>,
@@ -213,7 +229,9 @@ impl HostChild {
 
 impl Drop for HostChild {
     fn drop(&mut self) {
-        self.kill();
+        if !self.left {
+            self.kill();
+        }
     }
 }
 
