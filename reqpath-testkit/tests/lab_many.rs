@@ -1,5 +1,6 @@
 //! Labs side by side, and how long they take.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper of a test fails as the test does")]
 
 use std::{
     io::{Read, Write},

@@ -1,5 +1,6 @@
 //! Labs as a test meets them: roads, filters, files, programs, and nothing of this machine.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a helper of a test fails as the test does")]
 
 use std::{
     fs,

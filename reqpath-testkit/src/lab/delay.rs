@@ -94,9 +94,8 @@ fn refused(name: &str, error: tokio_tun::Error) -> Error {
         tokio_tun::Error::IoError(source) => source,
     };
     match source.kind() {
-        io::ErrorKind::NotFound => Error::NoKernelSupport { feature: "/dev/net/tun".to_owned() },
-        io::ErrorKind::PermissionDenied => {
-            Error::NotPermitted { doing: "open /dev/net/tun".to_owned(), source }
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            Error::NoDevice { path: "/dev/net/tun".into(), source }
         }
         _ => Error::io(format!("make the TAP device {name}"), source),
     }

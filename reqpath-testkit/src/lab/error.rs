@@ -25,6 +25,14 @@ pub enum Error {
         /// The Debian package that has it.
         package: String,
     },
+    /// A device that this feature of the lab is made of may not be used.
+    #[error("may not open {}: slow cables need it readable and writable", path.display())]
+    NoDevice {
+        /// The device.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The machine has no such part of the kernel.
     #[error("this kernel has no {feature}")]
     NoKernelSupport {
@@ -169,7 +177,13 @@ impl Error {
     /// Whether the machine lacks something, so that a test may be skipped.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::NotPermitted { .. } | Self::Missing { .. } | Self::NoKernelSupport { .. })
+        matches!(
+            self,
+            Self::NotPermitted { .. }
+                | Self::Missing { .. }
+                | Self::NoDevice { .. }
+                | Self::NoKernelSupport { .. }
+        )
     }
 
     pub(super) fn io(doing: impl Into<String>, source: io::Error) -> Self {

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{error::Error, nft::find};
+use crate::real::REQUIRE_REAL;
 
 const INSIDE: &str = "REQPATH_LAB_INSIDE";
-const SKIPPED: &str = "skipped:";
+const SKIPPED: &str = "SKIPPED:";
 
 /// Gives what was had, or `None` after saying why this machine cannot have it.
 ///
@@ -41,8 +42,8 @@ pub fn or_skip<T>(outcome: Result<T, Error>) -> Option<T> {
     if !error.is_missing() {
         panic!("the lab failed: {error}{because}");
     }
-    if env::var_os("REQPATH_REQUIRE_REAL").is_some_and(|value| value == "1") {
-        panic!("REQPATH_REQUIRE_REAL=1, but {error}{because}");
+    if env::var_os(REQUIRE_REAL).is_some_and(|value| value == "1") {
+        panic!("{REQUIRE_REAL}=1, but {error}{because}");
     }
     eprintln!("{SKIPPED} {error}{because}");
     None
