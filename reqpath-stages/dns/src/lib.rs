@@ -9,9 +9,15 @@
 //! What is absent from this crate: any judgement about addresses that resolve and do not serve.
 //! That needs dialling, and lives with the stage that dials; the answers kept here carry what it needs.
 
+mod causes;
 mod evidence;
+mod options;
+mod probe;
 
+pub use causes::CAUSES;
 pub use evidence::{
     AddressRecord, Alias, Answer, Asked, Authority, ExtendedError, Flags, Outcome, Resolution, Resolvers,
     SearchList, SystemLookup, Transport,
 };
+pub use options::DnsOptions;
+pub use probe::Dns;

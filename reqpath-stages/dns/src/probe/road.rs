@@ -1,0 +1,146 @@
+//! The client's own road: the system resolver, or the given nameservers in their order.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use hickory_resolver::proto::rr::{Name, RecordType};
+use reqpath_core::{Contact, ContactKind, Context, Error, PeerAddr, Subject, escape};
+use tokio::time::{Instant, timeout_at};
+
+use super::exchange::{Question, is_conclusive};
+use super::{connections, names, order, queries};
+use crate::DnsOptions;
+use crate::evidence::{Answer, Asked, Outcome, Resolution, SystemLookup};
+
+/// The time a nameserver is given where nobody says.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// A question is asked for both families, and once more each without EDNS where that is not understood.
+const QUESTIONS_A_SERVER: usize = 4;
+
+/// What our own resolution through given nameservers came to.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) addresses: Vec<IpAddr>,
+    /// The answers of the servers that had their turn, in order.
+    pub(super) asked: Vec<(SocketAddr, Vec<Answer>)>,
+}
+
+/// What the road may contact.
+pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
+    if options.servers.is_empty() {
+        plan.push(Contact::new(
+            ContactKind::SystemLookup,
+            "the system resolver",
+            1,
+            "the client's own look-up",
+        ));
+        return;
+    }
+    let servers = options.servers.len();
+    plan.push(queries("the given nameservers", servers * QUESTIONS_A_SERVER, "the client's own look-up"));
+    plan.push(connections("the given nameservers", servers * 2));
+    plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
+}
+
+/// Asks the system resolver, and waits no longer than the request may last.
+pub(super) async fn system(
+    options: &DnsOptions,
+    at: &Subject,
+    cx: &Context,
+    host: &str,
+) -> Result<Vec<IpAddr>, Error> {
+    let permit = cx.permit(ContactKind::SystemLookup)?;
+    let began = Instant::now();
+    let mut seen = cx.begin(at, SystemLookup::of(host));
+    seen.family = options.family;
+    let answer = timeout_at(cx.deadline(), cx.vantage().resolve(permit, host)).await;
+    seen.time_us = began.elapsed().into();
+    match answer {
+        Ok(Ok(answer)) => seen.addresses = answer.addresses,
+        Ok(Err(error)) => {
+            seen.symbol = Some(error.symbol);
+            seen.message = Some(escape(&error.message, 200));
+        }
+        Err(_) => {
+            // Dropped, not finished: the resolver may yet answer, to nobody.
+            seen.still_waiting = true;
+            return Ok(Vec::new());
+        }
+    }
+    let addresses = seen.usable().collect();
+    seen.finish();
+    Ok(addresses)
+}
+
+/// Asks the given nameservers in their order, as a stub resolver does: the next where one is
+/// silent, unreachable, refuses or fails.
+pub(super) async fn given(
+    options: &DnsOptions,
+    at: &Subject,
+    cx: &Context,
+    host: &str,
+) -> Result<Walked, Error> {
+    let began = Instant::now();
+    let mut seen = cx.begin(at, Resolution::of(host));
+    seen.family = options.family;
+    let mut walked = Walked { addresses: Vec::new(), asked: Vec::new() };
+    let name = match Name::from_str(&names::absolute(host)) {
+        Ok(name) => name,
+        Err(error) => {
+            // No server can be asked for what is no name; the first stands for all.
+            if let Some(server) = options.servers.first() {
+                let mut answer = Answer::to(PeerAddr(*server), escape(host, 300), "A");
+                answer.asked = Asked::Given;
+                answer.on_road = true;
+                answer.error = Some(escape(&error.to_string(), 200));
+                cx.record(at, answer);
+            }
+            seen.finish();
+            return Ok(walked);
+        }
+    };
+    for (place, server) in options.servers.iter().enumerate() {
+        let patience = share(options, cx, options.servers.len() - place);
+        let questions = types(options.family)
+            .iter()
+            .map(|of| Question::new(*server, &name, *of, Asked::Given).on_road())
+            .collect::<Vec<_>>();
+        let answers = try_join_all(questions.iter().map(|question| question.ask(cx, at, patience))).await?;
+        let addresses: Vec<IpAddr> =
+            answers.iter().flat_map(|answer| &answer.addresses).map(|record| record.address).collect();
+        let has_address = answers.iter().any(|answer| answer.outcome() == Outcome::Addresses);
+        let settled = has_address || answers.iter().all(is_conclusive);
+        walked.asked.push((*server, answers));
+        seen.time_us = began.elapsed().into();
+        if settled {
+            seen.settled_by = Some(PeerAddr(*server));
+            if has_address {
+                walked.addresses = order::sorted(cx, addresses).await;
+                seen.addresses.clone_from(&walked.addresses);
+            }
+            break;
+        }
+        seen.passed_over.push(PeerAddr(*server));
+    }
+    seen.finish();
+    Ok(walked)
+}
+
+/// The time one server is given: its own limit, or a fair part of what is left, so that each has a turn.
+fn share(options: &DnsOptions, cx: &Context, servers_left: usize) -> Duration {
+    let own = options.query_timeout.unwrap_or(TIMEOUT);
+    let left = cx.limit(Duration::MAX);
+    let parts = u32::try_from(servers_left).unwrap_or(u32::MAX).max(1);
+    own.min(left / parts)
+}
+
+/// The types asked for.
+pub(super) fn types(family: Option<u8>) -> &'static [RecordType] {
+    match family {
+        Some(4) => &[RecordType::A],
+        Some(6) => &[RecordType::AAAA],
+        _ => &[RecordType::A, RecordType::AAAA],
+    }
+}

@@ -1,0 +1,237 @@
+//! Questions and answers as bytes.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use hickory_resolver::proto::ProtoError;
+use hickory_resolver::proto::op::{Edns, Message, MessageType, Query, ResponseCode};
+use hickory_resolver::proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use reqpath_core::{escape, escape_bytes};
+
+use crate::evidence::{AddressRecord, Alias, Answer, Authority, ExtendedError, Flags, Transport};
+
+/// The largest datagram we say we take: what fits the smallest IPv6 MTU.
+pub(super) const PAYLOAD: u16 = 1232;
+/// Aliases kept; resolvers give up after as many.
+const MOST_ALIASES: usize = 16;
+/// Addresses kept of one answer.
+const MOST_ADDRESSES: usize = 64;
+/// Nameservers kept of one answer.
+const MOST_NAMESERVERS: usize = 8;
+/// Extended errors kept of one answer.
+const MOST_EXTENDED_ERRORS: usize = 8;
+/// A name has at most 255 bytes, each of which may be escaped to four characters.
+const MOST_NAME: usize = 1020;
+
+/// What a question asks.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) name: Name,
+    pub(super) record_type: RecordType,
+    pub(super) recursion: bool,
+    pub(super) checking_disabled: bool,
+    pub(super) edns: bool,
+}
+
+/// Whether bytes that came back are an answer to our question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// They are, and what they say is written down: readable or not.
+    Ours,
+    /// The id or the question is another's.
+    NotOurs,
+}
+
+impl Wanted {
+    /// The question in bytes.
+    pub(super) fn bytes(&self, id: u16) -> Result<Vec<u8>, ProtoError> {
+        let mut message = Message::query();
+        message.metadata.id = id;
+        message.metadata.recursion_desired = self.recursion;
+        message.metadata.checking_disabled = self.checking_disabled;
+        message.add_query(Query::query(self.name.clone(), self.record_type));
+        if self.edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(PAYLOAD).set_version(0);
+            message.set_edns(edns);
+        }
+        message.to_vec()
+    }
+
+    /// Reads what came back into the record of the answer.
+    pub(super) fn read(&self, bytes: &[u8], ids: &[u16], answer: &mut Answer) -> Reading {
+        let Some(id) = bytes.first_chunk::<2>().map(|id| u16::from_be_bytes(*id)) else {
+            return Reading::NotOurs;
+        };
+        let Some(&flags) = bytes.get(2).filter(|_| ids.contains(&id)) else { return Reading::NotOurs };
+        if flags & 0x80 == 0 {
+            return Reading::NotOurs;
+        }
+        match Message::from_vec(bytes) {
+            Ok(message) if self.is_of(&message) => {
+                self.keep(&message, answer);
+                Reading::Ours
+            }
+            Ok(_) => Reading::NotOurs,
+            // Some servers cut in the midst of a record; the flag says so, and TCP will have the rest.
+            Err(_) if flags & 0x02 != 0 && answer.transport == Transport::Udp => {
+                let low = bytes.get(3).copied().unwrap_or_default();
+                answer.rcode = Some(rcode_name(ResponseCode::from_low(low & 0x0f)));
+                answer.flags.tc = true;
+                Reading::Ours
+            }
+            Err(error) => {
+                answer.malformed = Some(format!(
+                    "{}; {} bytes, beginning {}",
+                    escape(&error.to_string(), 200),
+                    bytes.len(),
+                    hexadecimal(&bytes[..bytes.len().min(48)])
+                ));
+                Reading::Ours
+            }
+        }
+    }
+
+    /// Whether a message answers this question. Errors may leave the question out.
+    fn is_of(&self, message: &Message) -> bool {
+        if message.metadata.message_type != MessageType::Response {
+            return false;
+        }
+        match message.queries.as_slice() {
+            [] => message.metadata.response_code != ResponseCode::NoError,
+            [query, ..] => query.name() == &self.name && query.query_type() == self.record_type,
+        }
+    }
+
+    fn keep(&self, message: &Message, answer: &mut Answer) {
+        let header = &message.metadata;
+        answer.rcode = Some(rcode_name(header.response_code));
+        answer.flags = Flags::default();
+        answer.flags.aa = header.authoritative;
+        answer.flags.tc = header.truncation;
+        answer.flags.rd = header.recursion_desired;
+        answer.flags.ra = header.recursion_available;
+        answer.flags.ad = header.authentic_data;
+        answer.flags.cd = header.checking_disabled;
+        let end = self.follow_aliases(&message.answers, answer);
+        self.keep_records(&message.answers, &end, answer);
+        answer.authority = message.authorities.iter().find_map(zone_of);
+        if let Some(edns) = &message.edns {
+            answer.edns_payload = Some(edns.max_payload());
+            answer.extended_errors = extended_errors(edns);
+        }
+    }
+
+    /// Follows the aliases from the name asked for; the name they end in.
+    fn follow_aliases(&self, records: &[Record], answer: &mut Answer) -> Name {
+        let mut at = self.name.clone();
+        while let Some((record, target)) = alias(records, &at) {
+            let target_text = name_text(target);
+            let met = target == &self.name || answer.chain.iter().any(|alias| alias.target == target_text);
+            let full = answer.chain.len() >= MOST_ALIASES;
+            if !full {
+                answer.chain.push(Alias { name: name_text(&at), target: target_text, ttl_s: record.ttl });
+            }
+            if met || full {
+                answer.alias_loop = true;
+                break;
+            }
+            at = target.clone();
+        }
+        at
+    }
+
+    fn keep_records(&self, records: &[Record], end: &Name, answer: &mut Answer) {
+        for record in records {
+            if record.dns_class != DNSClass::IN || record.name != *end {
+                if !matches!(record.data, RData::CNAME(_)) {
+                    answer.other_records = answer.other_records.saturating_add(1);
+                }
+                continue;
+            }
+            let address = match &record.data {
+                RData::A(address) if self.record_type == RecordType::A => IpAddr::V4(address.0),
+                RData::AAAA(address) if self.record_type == RecordType::AAAA => IpAddr::V6(address.0),
+                RData::NS(server)
+                    if self.record_type == RecordType::NS && answer.nameservers.len() < MOST_NAMESERVERS =>
+                {
+                    answer.nameservers.push(name_text(&server.0));
+                    continue;
+                }
+                RData::CNAME(_) => continue,
+                _ => {
+                    answer.other_records = answer.other_records.saturating_add(1);
+                    continue;
+                }
+            };
+            if answer.addresses.len() < MOST_ADDRESSES {
+                answer.addresses.push(AddressRecord { address, ttl_s: record.ttl });
+            } else {
+                answer.other_records = answer.other_records.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// A name as evidence holds it: lower case, safe to print.
+pub(super) fn name_text(name: &Name) -> String {
+    escape(&name.to_lowercase().to_ascii(), MOST_NAME)
+}
+
+fn alias<'a>(records: &'a [Record], at: &Name) -> Option<(&'a Record, &'a Name)> {
+    records.iter().find_map(|record| match &record.data {
+        RData::CNAME(target) if record.name == *at => Some((record, &target.0)),
+        _ => None,
+    })
+}
+
+fn zone_of(record: &Record) -> Option<Authority> {
+    let RData::SOA(soa) = &record.data else { return None };
+    Some(Authority {
+        zone: name_text(&record.name),
+        primary: name_text(&soa.mname),
+        serial: soa.serial,
+        negative_ttl_s: record.ttl.min(soa.minimum),
+    })
+}
+
+fn extended_errors(edns: &Edns) -> Vec<ExtendedError> {
+    let options = edns.options().get_all(EdnsCode::Unknown(15));
+    let errors = options.into_iter().filter_map(|option| match option {
+        EdnsOption::Unknown(_, data) => {
+            let (code, text) = data.split_first_chunk::<2>()?;
+            Some(ExtendedError { code: u16::from_be_bytes(*code), text: escape_bytes(text, 200) })
+        }
+        _ => None,
+    });
+    errors.take(MOST_EXTENDED_ERRORS).collect()
+}
+
+fn rcode_name(code: ResponseCode) -> Cow<'static, str> {
+    Cow::Borrowed(match code {
+        ResponseCode::NoError => "NOERROR",
+        ResponseCode::FormErr => "FORMERR",
+        ResponseCode::ServFail => "SERVFAIL",
+        ResponseCode::NXDomain => "NXDOMAIN",
+        ResponseCode::NotImp => "NOTIMP",
+        ResponseCode::Refused => "REFUSED",
+        ResponseCode::YXDomain => "YXDOMAIN",
+        ResponseCode::YXRRSet => "YXRRSET",
+        ResponseCode::NXRRSet => "NXRRSET",
+        ResponseCode::NotAuth => "NOTAUTH",
+        ResponseCode::NotZone => "NOTZONE",
+        ResponseCode::BADVERS | ResponseCode::BADSIG => "BADVERS",
+        ResponseCode::BADCOOKIE => "BADCOOKIE",
+        other => return Cow::Owned(format!("RCODE{}", u16::from(other))),
+    })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
