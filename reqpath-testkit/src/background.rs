@@ -41,7 +41,9 @@ impl Background {
     /// Stops and waits until every socket is closed.
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else { return };
+        // A script closure may hold the last handle; a thread cannot wait for itself.
+        if thread.thread().id() != thread::current().id() {
             // A panic of the thread has been printed by its own hook.
             drop(thread.join());
         }

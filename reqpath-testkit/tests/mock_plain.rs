@@ -301,7 +301,7 @@ fn closes_idle_connections() {
 #[test]
 fn resets_a_connection_reused_too_late() {
     let mock = MockUpstream::builder()
-        .connections(Connection::serve().dead_after_idle(Duration::from_millis(300)))
+        .connections(Connection::serve().dead_after_idle(Duration::from_millis(700)))
         .expect(2)
         .start()
         .unwrap();
@@ -310,7 +310,7 @@ fn resets_a_connection_reused_too_late() {
     response(&mut client);
     get(&mut client, "/soon");
     response(&mut client);
-    std::thread::sleep(Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(900));
     get(&mut client, "/late");
     assert_eq!(rest(&mut client), (vec![], Some(ErrorKind::ConnectionReset)));
 }
@@ -438,6 +438,70 @@ fn outlives_the_thread_that_started_it() {
     let mut client = connect(&mock);
     get(&mut client, "/");
     assert!(response(&mut client).ends_with("still here"));
+}
+
+#[test]
+fn follows_scripts_in_turn_and_by_closure() {
+    let mock = MockUpstream::builder()
+        .bind(std::net::Ipv6Addr::LOCALHOST)
+        .connections(Connection::in_turn([Connection::close_after_first_bytes(), Connection::serve()]))
+        .reply(Reply::in_turn([Reply::status(502).reason("Not Today"), Reply::ok("up")]))
+        .start()
+        .unwrap();
+    assert!(mock.url("/").starts_with("http://[::1]:"));
+    let once = || {
+        let mut client = connect(&mock);
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        String::from_utf8(rest(&mut client).0).unwrap()
+    };
+    assert_eq!(once(), "");
+    assert!(once().starts_with("HTTP/1.1 502 Not Today\r\n"));
+    assert!(once().ends_with("up") && once().ends_with("up"));
+
+    let second_is_silent = |number: u64| if number == 1 { Connection::silent() } else { Connection::serve() };
+    let mock = MockUpstream::builder().connections(second_is_silent).start().unwrap();
+    let mut client = connect(&mock);
+    get(&mut client, "/");
+    response(&mut client);
+    let mut client = connect(&mock);
+    client.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    get(&mut client, "/");
+    assert_eq!(rest(&mut client).1, Some(ErrorKind::WouldBlock));
+}
+
+#[test]
+fn leaves_connections_in_the_queue() {
+    let script = Connection::serve().accept_after(Duration::from_millis(150));
+    let mock = MockUpstream::builder().connections(script).start().unwrap();
+    let began = Instant::now();
+    let mut client = connect(&mock);
+    get(&mut client, "/");
+    response(&mut client);
+    assert!(mock.connections()[0].at >= Duration::from_millis(150));
+    assert!(began.elapsed() < SOON);
+}
+
+#[test]
+fn reads_bodies_and_says_when_they_are_cut_short() {
+    let mock = MockUpstream::start(Reply::ok("thanks")).unwrap();
+    let mut client = connect(&mock);
+    client
+        .write_all(b"PUT / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2000000\r\n\r\n")
+        .unwrap();
+    let mut interim = [0; 25];
+    client.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(&vec![b'x'; 2_000_000]).unwrap();
+    assert!(response(&mut client).ends_with("thanks"));
+    client.write_all(b"PUT / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    rest(&mut client);
+    let requests = mock.requests();
+    assert_eq!(
+        (requests[0].body_length, requests[0].body.len(), requests[0].complete),
+        (2_000_000, 1 << 20, true)
+    );
+    assert_eq!((requests[1].body_length, requests[1].complete), (3, false));
 }
 
 #[test]

@@ -86,6 +86,8 @@ impl FakeDns {
     }
 
     /// Blocks until `enough` holds of the queries; `false` when it does not within the time.
+    ///
+    /// Never a sleep: it wakes at each query. `enough` must not ask the server itself, which waits for it.
     pub fn wait_until(&self, within: Duration, enough: impl FnMut(&[QuerySeen]) -> bool) -> bool {
         self.script.record.wait_until(within, enough)
     }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 by hand, since a proper server would not let an answer go wrong.
 
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,9 @@ use super::wire::Wire;
 const HEAD_MOST: usize = 64 * 1024;
 const BODY_KEPT: usize = 1024 * 1024;
 const PIECE: usize = 64 * 1024;
+const READ: usize = 16 * 1024;
+/// How long a whole body may take, however busily its sender sends.
+pub(super) const BODY_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Serves requests until either side has had enough.
 pub(super) async fn serve(wire: Wire, session: Session) {
@@ -104,7 +107,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn head(&mut self, idle: Option<std::time::Duration>) -> Head {
+    async fn head(&mut self, idle: Option<Duration>) -> Head {
         let mut searched = 0;
         loop {
             if let Some(end) = find(&self.buffer[searched..], b"\r\n\r\n") {
@@ -122,6 +125,7 @@ impl Reader {
                 return Head::Bad(400);
             }
             searched = self.buffer.len().saturating_sub(3);
+            self.buffer.reserve(READ);
             let patience = if self.buffer.is_empty() { idle } else { Some(PATIENCE) };
             let read = match patience {
                 Some(patience) => timeout(patience, self.wire.read_buf(&mut self.buffer)).await,
@@ -159,12 +163,14 @@ impl Reader {
         let mut body = Body::default();
         let chunked = request.header("transfer-encoding").is_some_and(|value| value.contains("chunked"));
         let length = request.header("content-length").and_then(|value| value.trim().parse::<u64>().ok());
-        let read = match (chunked, length) {
-            (true, _) => self.chunks(&mut body).await,
-            (false, Some(length)) => self.exactly(length, &mut body).await,
-            (false, None) => Ok(()),
+        let read = async {
+            match (chunked, length) {
+                (true, _) => self.chunks(&mut body).await,
+                (false, Some(length)) => self.exactly(length, &mut body).await,
+                (false, None) => Ok(()),
+            }
         };
-        request.complete = read.is_ok();
+        request.complete = matches!(timeout(BODY_PATIENCE, read).await, Ok(Ok(())));
         request.body = body.kept.freeze();
         request.body_length = body.length;
         request
@@ -214,6 +220,7 @@ impl Reader {
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
+        self.buffer.reserve(READ);
         match timeout(PATIENCE, self.wire.read_buf(&mut self.buffer)).await {
             Ok(Ok(1..)) => Ok(()),
             Ok(Ok(_)) => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::date::http_date;
+use super::http1::BODY_PATIENCE;
 use super::record::Request;
 use super::reply::{Act, Cut, Framing, Reply, Response};
 use super::serve::{PATIENCE, Session, pause};
@@ -143,19 +144,19 @@ async fn receive(request: http::Request<RecvStream>, session: &Session, index: u
         proxied: session.proxied.clone(),
     };
     let mut kept = BytesMut::new();
-    received.complete = loop {
-        match timeout(PATIENCE, stream.data()).await {
-            Ok(Some(Ok(piece))) => {
-                let room = BODY_KEPT.saturating_sub(kept.len()).min(piece.len());
-                kept.extend_from_slice(&piece[..room]);
-                received.body_length += piece.len() as u64;
-                // Fails only when the stream is gone, which the next read says.
-                drop(stream.flow_control().release_capacity(piece.len()));
-            }
-            Ok(None) => break true,
-            Ok(Some(Err(_))) | Err(_) => break false,
+    let read = async {
+        while let Some(piece) = stream.data().await {
+            let Ok(piece) = piece else { return false };
+            let room = BODY_KEPT.saturating_sub(kept.len()).min(piece.len());
+            kept.extend_from_slice(&piece[..room]);
+            received.body_length += piece.len() as u64;
+            // Fails only when the stream is gone, which the next read says.
+            drop(stream.flow_control().release_capacity(piece.len()));
         }
+        true
     };
+    let complete = timeout(BODY_PATIENCE, read).await.unwrap_or(false);
+    received.complete = complete;
     received.body = kept.freeze();
     received
 }

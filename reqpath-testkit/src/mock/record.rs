@@ -11,6 +11,8 @@ use super::proxy_protocol::ProxyHeader;
 
 /// How many requests and connections are kept in full; further ones are only counted.
 const KEPT: usize = 10_000;
+/// How many bytes of heads and bodies are kept; further requests are kept without them.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -115,6 +117,7 @@ pub struct Seen {
     pub connection_count: u64,
     /// Faults of the test itself: a script or reply closure that panicked.
     pub script_failures: Vec<String>,
+    kept_bytes: usize,
 }
 
 /// The place where connection tasks write and tests read.
@@ -168,10 +171,14 @@ impl Record {
         });
     }
 
-    pub(super) fn received(&self, request: Request) {
+    pub(super) fn received(&self, mut request: Request) {
         self.on_connection(request.connection, |connection| connection.requests += 1);
         self.change(|seen| {
             seen.request_count += 1;
+            if seen.kept_bytes > KEPT_BYTES {
+                (request.head, request.body) = (Bytes::new(), Bytes::new());
+            }
+            seen.kept_bytes += request.head.len() + request.body.len();
             if seen.requests.len() < KEPT {
                 seen.requests.push(request);
             }

@@ -90,7 +90,7 @@ impl MockUpstream {
 
     /// Blocks until `enough` holds of what was seen; `false` when it does not within the time.
     ///
-    /// Never a sleep: it wakes at each change.
+    /// Never a sleep: it wakes at each change. `enough` must not ask the mock itself, which waits for it.
     pub fn wait_until(&self, within: Duration, enough: impl FnMut(&Seen) -> bool) -> bool {
         self.record.wait_until(within, enough)
     }
