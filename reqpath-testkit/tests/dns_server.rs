@@ -363,11 +363,15 @@ fn cached_records_count_down() {
     let first = ttl();
     assert!((25..=30).contains(&first), "{first}");
     let began = Instant::now();
-    while ttl() == first {
+    let next = loop {
+        let now = ttl();
+        if now != first {
+            break now;
+        }
         assert!(began.elapsed() < SOON, "the TTL stands still");
         std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(ttl(), first - 1);
+    };
+    assert!(next < first && next + 10 > first, "{first} then {next}");
     let old =
         Zone::new("example.test").ttl(100).a("www", [192, 0, 2, 1]).cached_for(Duration::from_secs(199));
     let dns = FakeDns::start(old).unwrap();
