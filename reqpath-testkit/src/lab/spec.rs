@@ -125,8 +125,8 @@ impl Link {
     ///
     /// A cable without delay is faster than any real one: packets are handed over inside the call that
     /// sends them. An ICMP answer may then arrive while `connect` still holds its socket, and the kernel
-    /// only tells of it after the next SYN, a second later. Where that second matters, a millisecond of
-    /// delay is enough.
+    /// only tells of it after the next SYN, a second later. A millisecond of delay
+    /// spares that second, except on a busy machine: wait longer than that second all the same.
     pub fn delay(mut self, each_way: Duration) -> Self {
         self.delay = each_way;
         self
