@@ -1,0 +1,144 @@
+//! `prometheus-blackbox-exporter`, as it is packaged, driven over its own HTTP interface.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::{CpuTime, Error};
+
+const PROGRAM: &str = "prometheus-blackbox-exporter";
+const START: Duration = Duration::from_secs(20);
+/// An answer is a page of metrics.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A running exporter, ended with this value.
+#[derive(Debug)]
+pub struct Blackbox {
+    process: Child,
+    address: SocketAddr,
+    /// Connections to it that wait for their next request.
+    idle: Mutex<Vec<SendRequest<Empty<Bytes>>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Blackbox {
+    /// Starts it on a free port, trusting this issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] when it is not installed.
+    pub async fn start(issuer_file: &Path) -> Result<Self, Error> {
+        let folder = tempfile::tempdir().map_err(Error::io("make a folder"))?;
+        let config = folder.path().join("blackbox.yml");
+        let text = format!(
+            "modules:\n  get:\n    prober: http\n    timeout: 10s\n    http:\n      method: GET\n      \
+             valid_status_codes: [200]\n      preferred_ip_protocol: ip4\n      follow_redirects: false\n      \
+             enable_http2: false\n      tls_config:\n        ca_file: '{}'\n",
+            issuer_file.display()
+        );
+        std::fs::write(&config, text).map_err(Error::io("write the exporter's configuration"))?;
+        let started = Command::new(PROGRAM)
+            .arg(format!("--config.file={}", config.display()))
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .env_remove("GOMAXPROCS")
+            .kill_on_drop(true)
+            .spawn();
+        let mut process = match started {
+            Ok(process) => process,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::Missing {
+                    program: PROGRAM,
+                    install: "apt-get install prometheus-blackbox-exporter",
+                });
+            }
+            Err(e) => return Err(Error::io("start the exporter")(e)),
+        };
+        let said = process.stderr.take().ok_or_else(|| Error::part(PROGRAM, "it has no pipe"))?;
+        let mut lines = BufReader::new(said).lines();
+        let listening = async {
+            while let Some(line) = lines.next_line().await.map_err(Error::io("read the exporter's log"))? {
+                if let Some(address) =
+                    line.split_once("Listening on\" address=").and_then(|(_, rest)| rest.parse().ok())
+                {
+                    return Ok(address);
+                }
+            }
+            Err(Error::part(PROGRAM, "it ended before it listened"))
+        };
+        let address = timeout(START, listening)
+            .await
+            .map_err(|_| Error::part(PROGRAM, "it does not say where it listens"))??;
+        // Whatever it logs later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { process, address, idle: Mutex::default(), _folder: folder })
+    }
+
+    /// Its processor time so far.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn cpu(&self) -> Result<CpuTime, Error> {
+        CpuTime::of(self.process.id().ok_or_else(|| Error::part(PROGRAM, "it has ended"))?)
+    }
+
+    /// Has it probe a URL.
+    ///
+    /// # Errors
+    ///
+    /// When the probe did not succeed.
+    pub async fn probe(&self, url: &str) -> Result<(), Error> {
+        let failed = |e: hyper::Error| Error::part(PROGRAM, e);
+        let mut sender = match self.take() {
+            Some(sender) => sender,
+            None => self.connect().await?,
+        };
+        let request = http::Request::builder()
+            .uri(format!("/probe?module=get&target={url}"))
+            .header(http::header::HOST, self.address.to_string())
+            .body(Empty::new())
+            .map_err(|e| Error::part(PROGRAM, e))?;
+        sender.ready().await.map_err(failed)?;
+        let answer = sender.send_request(request).await.map_err(failed)?;
+        let body = http_body_util::Limited::new(answer.into_body(), MOST_BYTES);
+        let body = body.collect().await.map_err(|e| Error::part(PROGRAM, e))?.to_bytes();
+        if !body.windows(17).any(|line| line == b"\nprobe_success 1\n") {
+            return Err(Error::part(PROGRAM, format_args!("its probe of {url} failed")));
+        }
+        self.give_back(sender);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, Error> {
+        let stream = TcpStream::connect(self.address).await.map_err(Error::io("connect to the exporter"))?;
+        stream.set_nodelay(true).map_err(Error::io("set TCP_NODELAY"))?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|e| Error::part(PROGRAM, e))?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn take(&self) -> Option<SendRequest<Empty<Bytes>>> {
+        self.idle.lock().ok()?.pop()
+    }
+
+    fn give_back(&self, sender: SendRequest<Empty<Bytes>>) {
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.push(sender);
+        }
+    }
+}
