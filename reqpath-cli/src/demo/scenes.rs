@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqpath_core::{Role, Target};
 use reqpath_stages::Road;
+use reqpath_stages::tls::{Bundle, Trust};
 use reqpath_testkit::dns::{FakeDns, Zone};
 use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply, Tls};
 use reqpath_testkit::pki::{Authority, Leaf};
@@ -129,7 +130,7 @@ fn refused() -> Set {
 fn https(authority: &Authority, leaf: &Leaf) -> Set {
     let mock = MockUpstream::builder().tls(Tls::new(leaf)).reply(Reply::ok("hello")).start()?;
     let mut road = road();
-    road.tls.trust = reqpath_stages::tls::Trust::pem("the demo's authority", authority.certificate_pem().as_bytes())?;
+    road.tls.trust = Trust::Bundle(Bundle::from_pem("the demo's authority", authority.certificate_pem().as_bytes())?);
     road.client.resolve = vec![format!("shop.example.test:{}:127.0.0.1", mock.address().port()).parse()?];
     Ok(stage(road, &mock.url_for("shop.example.test", "/cart"))?.with(mock))
 }
