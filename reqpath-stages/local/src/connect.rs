@@ -47,8 +47,11 @@ fn open(to: PeerAddr) -> io::Result<Socket> {
 }
 
 fn in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-        || cfg!(unix) && error.raw_os_error() == Some(system::IN_PROGRESS)
+    match error.raw_os_error() {
+        // Only this number: EAGAIN of connect() is a failure of its own.
+        Some(errno) if cfg!(unix) => errno == system::IN_PROGRESS,
+        _ => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Waits until the handshake has ended, one way or the other.
@@ -92,8 +95,25 @@ fn with_figures(mut failure: ConnectFailure, socket: &Socket, to: PeerAddr) -> C
 fn of_system(error: &io::Error) -> ConnectFailure {
     let mut failure = ConnectFailure::new(words(error));
     failure.errno = error.raw_os_error();
-    failure.symbol = failure.errno.and_then(system::symbol).map(Cow::Owned);
+    let by_number = failure.errno.and_then(system::symbol).map(Cow::Owned);
+    failure.symbol = by_number.or_else(|| by_kind(error.kind()).map(Cow::Borrowed));
     failure
+}
+
+/// The POSIX symbol where the system numbers its errors another way.
+fn by_kind(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
+        io::ErrorKind::ConnectionReset => "ECONNRESET",
+        io::ErrorKind::ConnectionAborted => "ECONNABORTED",
+        io::ErrorKind::TimedOut => "ETIMEDOUT",
+        io::ErrorKind::HostUnreachable => "EHOSTUNREACH",
+        io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
+        io::ErrorKind::NetworkDown => "ENETDOWN",
+        io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+        io::ErrorKind::PermissionDenied => "EACCES",
+        _ => return None,
+    })
 }
 
 /// The system's own words, without the number that `std` appends.

@@ -1,0 +1,145 @@
+//! The race between addresses, as RFC 8305 has it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use reqpath_core::{Connection, Context, Error, PeerAddr, Subject};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::evidence::Purpose;
+
+use super::dial::{Dial, Dialling};
+use super::looks::Looks;
+use super::narrowed;
+
+/// How long an address that the request did not need is given: time for a second SYN.
+const ASIDE: Duration = Duration::from_secs(2);
+
+/// With less than this left there is no use in dialling another address.
+const HOPELESS: Duration = Duration::from_millis(1);
+
+type Racing = FuturesUnordered<BoxFuture<'static, Result<Dialling, Error>>>;
+
+/// The race of one trial.
+pub(super) struct Race<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) at: &'a Subject,
+    /// When all attempts must be over.
+    pub(super) until: Instant,
+    pub(super) stagger: Duration,
+    pub(super) side_looks: bool,
+}
+
+impl Race<'_> {
+    /// Dials in order until one address answers: that one wins.
+    pub(super) async fn run(
+        &self,
+        peers: Vec<PeerAddr>,
+    ) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
+        if let [only] = peers[..] {
+            let dialling = self.dial(only, Purpose::Road, self.until, None).run().await?;
+            return Ok(self.settle(dialling));
+        }
+        let enough = Arc::new(AtomicBool::new(false));
+        let mut rest = peers.into_iter();
+        let mut racing = Racing::new();
+        let mut next_at = Instant::now();
+        let won = loop {
+            let due = Instant::now() >= next_at || racing.is_empty();
+            if due
+                && self.until.saturating_duration_since(Instant::now()) > HOPELESS
+                && let Some(peer) = rest.next()
+            {
+                racing.push(Box::pin(self.dial(peer, Purpose::Road, self.until, Some(&enough)).run()));
+                next_at = Instant::now() + self.stagger;
+            }
+            if racing.is_empty() {
+                break None;
+            }
+            let more = rest.len() > 0 && next_at < self.until;
+            tokio::select! {
+                biased;
+                Some(dialling) = racing.next() => match self.settle(dialling?) {
+                    // One that failed makes room for the next at once.
+                    None => next_at = Instant::now(),
+                    won => break won,
+                },
+                () = sleep_until(next_at), if more => {}
+            }
+        };
+        if self.look_aside() {
+            self.aside(racing, rest.collect(), enough);
+        }
+        Ok(won)
+    }
+
+    fn dial(
+        &self,
+        peer: PeerAddr,
+        purpose: Purpose,
+        until: Instant,
+        enough: Option<&Arc<AtomicBool>>,
+    ) -> Dial {
+        Dial {
+            cx: self.cx.clone(),
+            at: narrowed(self.at, peer),
+            peer,
+            until,
+            purpose,
+            look: self.side_looks,
+            enough: enough.cloned(),
+        }
+    }
+
+    /// Closes the record of an attempt; the first that connected has won.
+    fn settle(&self, dialling: Dialling) -> Option<(PeerAddr, Box<dyn Connection>)> {
+        let Dialling { peer, record, connection } = dialling;
+        record.finish(connection.is_some());
+        let connection = connection?;
+        if self.look_aside() {
+            let (cx, at) = (self.cx.clone(), narrowed(self.at, peer));
+            self.cx.aside(async move { Looks::new(&cx, &at, peer).route().await });
+        }
+        Some((peer, connection))
+    }
+
+    fn look_aside(&self) -> bool {
+        self.side_looks && self.cx.is_first()
+    }
+
+    /// Beside the road: lets those under way end by themselves, and tries those the request did not need.
+    fn aside(&self, racing: Racing, rest: Vec<PeerAddr>, enough: Arc<AtomicBool>) {
+        let left = self.cx.trace_deadline().saturating_duration_since(Instant::now());
+        let allowed = super::in_time(left.min(ASIDE));
+        if allowed < HOPELESS {
+            return;
+        }
+        for peer in rest {
+            racing.push(Box::pin(self.dial(peer, Purpose::Aside, Instant::now() + allowed, None).run()));
+        }
+        if racing.is_empty() {
+            return;
+        }
+        let cx = self.cx.clone();
+        self.cx.aside(async move {
+            let mut racing = racing;
+            let all = async {
+                while let Some(dialling) = racing.next().await {
+                    match dialling {
+                        Ok(dialling) => dialling.record.finish(false),
+                        Err(error) => cx.trouble("tcp", &error),
+                    }
+                }
+            };
+            // The addresses dialled here end by themselves just before; the road's own are ended here.
+            if timeout(allowed + HOPELESS, all).await.is_err() {
+                enough.store(true, Ordering::Relaxed);
+            }
+            drop(racing);
+        });
+    }
+}
