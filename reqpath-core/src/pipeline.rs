@@ -1,11 +1,10 @@
 //! Stages in order, and the runner.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -86,7 +85,8 @@ pub struct Trace {
     request_id: Option<String>,
     controls: Vec<Role>,
     retry: bool,
-    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Behind a lock only so that a trace can be shared: it is taken out before the first await.
+    stop: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
 
 impl Trace {
@@ -102,7 +102,7 @@ impl Trace {
             request_id: None,
             controls: Vec::new(),
             retry: true,
-            stop: None,
+            stop: Mutex::new(None),
         }
     }
 
@@ -153,7 +153,7 @@ impl Trace {
     /// Ends the trace early when this future does; the report holds what was seen until then.
     #[must_use]
     pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.stop = Some(Box::pin(stop));
+        self.stop = Mutex::new(Some(Box::pin(stop)));
         self
     }
 
@@ -214,11 +214,11 @@ impl Pipeline {
 
     /// Follows the request and reports. Cannot fail: what goes wrong on the path is evidence,
     /// and trouble of the probe itself is listed beside the verdict.
-    pub async fn trace(&self, mut trace: Trace) -> Report {
+    pub async fn trace(&self, trace: Trace) -> Report {
         let started_at = Timestamp::now();
         let started = Instant::now();
         let deadline = started + trace.time();
-        let stop = trace.stop.take();
+        let stop = lock(&trace.stop).take();
         let shared = Arc::new(Shared {
             budget: Budget::of(&self.plan(&trace)),
             path: trace.path.clone(),
@@ -320,24 +320,20 @@ impl Pipeline {
     /// The stages in order, over one leg.
     async fn stages_of(&self, at: &Subject, cx: &Context, role: Role, end: Instant) -> bool {
         let began = Instant::now();
-        // The stage under way and when it was entered: kept outside, for when the time runs out in it.
-        let now = Cell::new(("", began));
-        let phases = RefCell::new(Vec::with_capacity(self.stages.len()));
-        let leave = || {
-            let (stage, entered) = now.get();
-            phases.borrow_mut().push(Phase::new(stage, entered.elapsed().into()));
-        };
+        // Kept outside the road, for when the time runs out in it.
+        let walked =
+            Mutex::new(Walked { stage: "", entered: began, phases: Vec::with_capacity(self.stages.len()) });
         let road = async {
             for stage in &self.stages {
-                now.set((stage.name(), Instant::now()));
+                lock(&walked).enter(stage.name());
                 match stage.run(at, cx).await {
-                    Ok(Left::Alive) => leave(),
+                    Ok(Left::Alive) => lock(&walked).leave(),
                     Ok(left) => {
-                        leave();
+                        lock(&walked).leave();
                         return left;
                     }
                     Err(error) => {
-                        leave();
+                        lock(&walked).leave();
                         cx.trouble(stage.name(), &error);
                         return Left::Unknown;
                     }
@@ -349,7 +345,7 @@ impl Pipeline {
         let (left, out_of_time) = match timeout_at(end, road).await {
             Ok(left) => (left, left == Left::Dead && Instant::now() >= end),
             Err(_) => {
-                leave();
+                lock(&walked).leave();
                 (Left::Dead, true)
             }
         };
@@ -357,14 +353,15 @@ impl Pipeline {
             let handed = cx.handed();
             (handed.arrived, handed.sent, handed.answer.clone())
         };
+        let walked = walked.into_inner().unwrap_or_else(PoisonError::into_inner);
         let trial = Trial {
             role,
             left,
-            stage: now.get().0.into(),
+            stage: walked.stage.into(),
             arrived,
             sent,
             answer,
-            phases: phases.take(),
+            phases: walked.phases,
             elapsed_us: began.elapsed().into(),
             limit_us: end.saturating_duration_since(began).into(),
             out_of_time,
@@ -401,6 +398,23 @@ impl Pipeline {
             observations,
             extra: serde_json::Map::new(),
         }
+    }
+}
+
+/// The stages one trial came through: the one under way, and the time of those before.
+struct Walked {
+    stage: &'static str,
+    entered: Instant,
+    phases: Vec<Phase>,
+}
+
+impl Walked {
+    fn enter(&mut self, stage: &'static str) {
+        (self.stage, self.entered) = (stage, Instant::now());
+    }
+
+    fn leave(&mut self) {
+        self.phases.push(Phase::new(self.stage, self.entered.elapsed().into()));
     }
 }
 

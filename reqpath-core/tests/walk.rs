@@ -24,6 +24,13 @@ fn trials(report: &Report) -> Vec<Trial> {
 }
 
 #[tokio::test]
+async fn a_trace_can_be_a_task_of_its_own() {
+    let pipeline = Pipeline::builder().build().unwrap();
+    let report = tokio::spawn(async move { pipeline.trace(trace()).await }).await.unwrap();
+    assert!(report.verdict.is_some());
+}
+
+#[tokio::test]
 async fn alive_is_reached_and_tried_once() {
     let report = run(&[Act::Pass], trace()).await;
     assert!(matches!(verdict(&report), Verdict::Reached { answer: Some(a), .. } if a == "toy 200"));
