@@ -23,13 +23,14 @@ parts=(
     /usr/sbin/iptables:iptables
     /usr/sbin/conntrack:conntrack
     /usr/bin/prometheus-blackbox-exporter:prometheus-blackbox-exporter
+    /usr/bin/tinyproxy:tinyproxy
     /usr/bin/openssl:openssl
     /usr/bin/curl:curl
     /usr/bin/jq:jq
     /usr/bin/python3:python3
 )
 # Packages of the list that bring a service with them.
-services=(nginx knot unbound nftables prometheus-blackbox-exporter)
+services=(nginx knot unbound nftables tinyproxy prometheus-blackbox-exporter)
 
 # One line a wheel: the program it brings (a pattern below the venv), and the exact version.
 # The first is a second nginx, newer than Debian's and built differently. The second checks

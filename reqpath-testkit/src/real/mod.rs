@@ -32,6 +32,7 @@ mod nginx;
 mod ports;
 mod require;
 mod room;
+mod tinyproxy;
 
 #[cfg(test)]
 mod survival;
@@ -43,3 +44,4 @@ pub use self::log::Log;
 pub use self::nginx::{Flavour, Nginx, NginxBuilder};
 pub use self::require::{REQUIRE_REAL, require};
 pub use self::room::Room;
+pub use self::tinyproxy::{Tinyproxy, TinyproxyBuilder};
