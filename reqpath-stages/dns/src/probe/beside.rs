@@ -14,12 +14,14 @@ use super::exchange::{Question, is_conclusive, pause, seconds};
 use super::names::{self, MOST_NAMES};
 use super::{connections, queries, road, zone};
 use crate::DnsOptions;
-use crate::evidence::{Answer, Asked, Outcome};
+use crate::evidence::{Answer, Asked, Outcome, Transport};
 
 /// The time between two looks at one cached answer: TTLs are whole seconds.
 const COUNT_DOWN: Duration = Duration::from_millis(1_100);
-/// A and AAAA, once more without EDNS, and once with CD=1.
-const QUESTIONS_A_NAME: usize = 5;
+/// What fits a datagram without EDNS, in bytes.
+const WITHOUT_EDNS: u32 = 512;
+/// A and AAAA, once more each without EDNS, one with CD=1 and one after it.
+const QUESTIONS_A_NAME: usize = 6;
 
 /// What these looks may contact.
 pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
@@ -47,6 +49,8 @@ struct Manner<'a> {
     types: &'a [RecordType],
     asked: Asked,
     patience: Duration,
+    /// Whether the client's own datagrams carry EDNS, and so may be larger than 512 bytes.
+    edns: bool,
 }
 
 /// Asks every configured nameserver for every name the look-up turns into.
@@ -75,12 +79,13 @@ async fn ask_configured(cx: &Context, at: &Subject, options: &DnsOptions, host: 
     let list = names::expand(host, &resolvers);
     let patience = options.query_timeout.unwrap_or_else(|| seconds(resolvers.timeout_s));
     let no_aaaa = resolvers.options.iter().any(|option| option == "no-aaaa");
+    let edns = resolvers.options.iter().any(|option| option == "edns0");
     let servers: Vec<SocketAddr> = resolvers.nameservers.iter().map(|server| server.0).collect();
     let names = list.names.clone();
     cx.record_from(at, since, resolvers);
     cx.record_from(at, since, list);
     let family = if no_aaaa { Some(4) } else { options.family };
-    let manner = Manner { cx, at, types: road::types(family), asked: Asked::Configured, patience };
+    let manner = Manner { cx, at, types: road::types(family), asked: Asked::Configured, patience, edns };
     let absolute = names::absolute(host);
     let looks = servers.iter().map(|server| manner.names(*server, &names, &absolute));
     let answers = servers.iter().copied().zip(try_join_all(looks).await?).collect::<Vec<_>>();
@@ -100,7 +105,8 @@ async fn ask_given(
     // What is no name was said on the road.
     let Ok(name) = Name::from_str(&names::absolute(host)) else { return Ok(()) };
     let patience = options.query_timeout.unwrap_or_else(|| seconds(5));
-    let manner = Manner { cx, at, types: road::types(options.family), asked: Asked::Given, patience };
+    let manner =
+        Manner { cx, at, types: road::types(options.family), asked: Asked::Given, patience, edns: true };
     let unchecked = join_all(answers.iter().map(|(server, told)| manner.unchecked(*server, &name, told)));
     let others: Vec<SocketAddr> = options
         .servers
@@ -173,22 +179,35 @@ impl Manner<'_> {
 
     /// Asks one server for one name: all types at once, and unchecked where it failed.
     async fn name(&self, server: SocketAddr, name: &Name) -> Result<Vec<Answer>, Error> {
-        let questions: Vec<Question> =
-            self.types.iter().map(|of| Question::new(server, name, *of, self.asked)).collect();
-        let asks = questions.iter().map(|question| question.ask(self.cx, self.at, self.patience));
-        let answers = try_join_all(asks).await?;
+        let answers = try_join_all(self.types.iter().map(|of| self.question(server, name, *of))).await?;
         self.unchecked(server, name, &answers).await?;
         Ok(answers)
     }
 
+    /// One question; once more without EDNS where that could make the difference to the client.
+    async fn question(&self, server: SocketAddr, name: &Name, of: RecordType) -> Result<Answer, Error> {
+        let question = Question::new(server, name, of, self.asked);
+        let answer = question.ask(self.cx, self.at, self.patience).await?;
+        if !self.edns && answer.transport == Transport::Udp && answer.response_bytes > WITHOUT_EDNS {
+            return question.without_edns().ask(self.cx, self.at, self.patience).await;
+        }
+        Ok(answer)
+    }
+
     /// One question with CD=1, where the server failed: does the data exist after all?
+    ///
+    /// If it does, the checked question once more, so that a failure of the moment is not called a
+    /// bad signature.
     async fn unchecked(&self, server: SocketAddr, name: &Name, answers: &[Answer]) -> Result<(), Error> {
         let mut both = self.types.iter().zip(answers);
         let Some((of, _)) = both.find(|(_, answer)| answer.outcome() == Outcome::ServerFailure) else {
             return Ok(());
         };
-        let question = Question::new(server, name, *of, self.asked).checking_disabled();
-        question.ask(self.cx, self.at, self.patience).await?;
+        let question = Question::new(server, name, *of, self.asked);
+        let unchecked = question.clone().checking_disabled().ask(self.cx, self.at, self.patience).await?;
+        if is_conclusive(&unchecked) {
+            question.again().ask(self.cx, self.at, self.patience).await?;
+        }
         Ok(())
     }
 

@@ -36,6 +36,7 @@ pub(super) struct Question {
     pub(super) on_road: bool,
     pub(super) checking_disabled: bool,
     pub(super) again: bool,
+    pub(super) edns: bool,
 }
 
 impl Question {
@@ -48,6 +49,7 @@ impl Question {
             on_road: false,
             checking_disabled: false,
             again: false,
+            edns: true,
         }
     }
 
@@ -63,12 +65,17 @@ impl Question {
         Self { again: true, ..self }
     }
 
+    /// Asks as a program of the C library does, which takes no more than 512 bytes in a datagram.
+    pub(super) fn without_edns(self) -> Self {
+        Self { edns: false, ..self }
+    }
+
     /// Asks, and keeps what comes back: over TCP where the datagram was cut, and without EDNS
     /// where the server does not understand it.
     pub(super) async fn ask(&self, cx: &Context, at: &Subject, patience: Duration) -> Result<Answer, Error> {
         let end = Instant::now() + cx.limit(patience);
-        let mut answer = self.over_udp(cx, at, end, true).await?;
-        if answer.rcode.as_deref() == Some("FORMERR") {
+        let mut answer = self.over_udp(cx, at, end, self.edns).await?;
+        if self.edns && answer.rcode.as_deref() == Some("FORMERR") {
             answer = self.over_udp(cx, at, end, false).await?;
         }
         if answer.outcome() == Outcome::Truncated {
