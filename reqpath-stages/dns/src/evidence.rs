@@ -22,3 +22,13 @@ pub(crate) fn wanted(family: Option<u8>, address: std::net::IpAddr) -> bool {
         _ => true,
     }
 }
+
+/// The first of many addresses, for one line of a report.
+fn first_few(addresses: &[std::net::IpAddr]) -> String {
+    let shown: Vec<String> = addresses.iter().take(4).map(ToString::to_string).collect();
+    match addresses.len() {
+        0 => "no address".to_owned(),
+        count if count > shown.len() => format!("{} and {} more", shown.join(", "), count - shown.len()),
+        _ => shown.join(", "),
+    }
+}

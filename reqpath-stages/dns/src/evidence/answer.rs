@@ -341,6 +341,39 @@ impl Evidence for Answer {
         let _ = write!(command, " {} {}", self.name, self.record_type);
         command
     }
+
+    fn brief(&self) -> String {
+        let mut words = format!("{} {}: ", self.name, self.record_type);
+        match self.outcome() {
+            Outcome::Addresses => {
+                let addresses: Vec<String> =
+                    self.addresses.iter().take(4).map(|record| record.address.to_string()).collect();
+                words.push_str(&addresses.join(", "));
+                if self.addresses.len() > addresses.len() {
+                    let _ = write!(words, " and {} more", self.addresses.len() - addresses.len());
+                }
+                if let Some(ttl) = self.ttl_left_s() {
+                    let _ = write!(words, ", TTL {ttl} s");
+                }
+            }
+            Outcome::NoData if self.record_type == "NS" && !self.nameservers.is_empty() => {
+                words.push_str(&self.nameservers.join(", "));
+            }
+            Outcome::NoData => words.push_str("no such record"),
+            Outcome::TimedOut => words.push_str("no answer"),
+            Outcome::Unreachable => words.push_str(self.error.as_deref().unwrap_or("unreachable")),
+            Outcome::Unfinished => words.push_str("not waited for"),
+            Outcome::Truncated => words.push_str("cut (TC)"),
+            Outcome::Failed if self.alias_loop => words.push_str("a loop of aliases"),
+            Outcome::Failed if self.malformed.is_some() => words.push_str("unreadable"),
+            _ => {
+                let said = self.rcode.as_deref().or(self.error.as_deref());
+                words.push_str(said.unwrap_or("unusable"));
+            }
+        }
+        let _ = write!(words, " ({}, {})", self.server, self.time_us);
+        words
+    }
 }
 
 fn a() -> Cow<'static, str> {

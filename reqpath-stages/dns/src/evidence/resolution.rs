@@ -48,4 +48,8 @@ impl Evidence for Resolution {
             None => String::new(),
         }
     }
+
+    fn brief(&self) -> String {
+        format!("{}: {} in {}", self.name, super::first_few(&self.addresses), self.time_us)
+    }
 }

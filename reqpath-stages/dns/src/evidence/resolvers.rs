@@ -55,4 +55,14 @@ impl Evidence for Resolvers {
     fn source(&self, _: &Subject) -> String {
         "cat /etc/resolv.conf".to_owned()
     }
+
+    fn brief(&self) -> String {
+        let nameservers: Vec<String> =
+            self.nameservers.iter().map(|server| server.ip().to_string()).collect();
+        let search = match self.search.as_slice() {
+            [] => String::new(),
+            search => format!(", search {}", search.join(" ")),
+        };
+        format!("nameservers {}{search}, ndots {}", nameservers.join(", "), self.ndots)
+    }
 }

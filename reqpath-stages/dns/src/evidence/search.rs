@@ -29,4 +29,8 @@ impl Evidence for SearchList {
     fn source(&self, _: &Subject) -> String {
         format!("grep -E 'search|domain|ndots' /etc/resolv.conf   # for {}", self.name)
     }
+
+    fn brief(&self) -> String {
+        format!("{} is asked for as {} ({} rules)", self.name, self.names.join(", "), self.emulates)
+    }
 }

@@ -57,4 +57,13 @@ impl Evidence for SystemLookup {
             _ => format!("getent ahosts {}", self.name),
         }
     }
+
+    fn brief(&self) -> String {
+        let time = self.time_us;
+        match &self.symbol {
+            _ if self.still_waiting => format!("{}: still no answer after {time}", self.name),
+            Some(symbol) => format!("{}: {symbol} in {time}", self.name),
+            None => format!("{}: {} in {time}", self.name, super::first_few(&self.addresses)),
+        }
+    }
 }
