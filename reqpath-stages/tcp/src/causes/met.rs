@@ -1,0 +1,96 @@
+//! Finding the attempts that ended in one way, among all there were at an address.
+
+use reqpath_core::{Case, Decline, IcmpError, PeerAddr, Seen, Subject};
+
+use crate::evidence::{Attempt, Death, Outcome, Purpose, RouteTaken};
+
+/// An attempt that died in the way that was looked for.
+pub(super) struct Met<'a> {
+    pub(super) peer: PeerAddr,
+    pub(super) attempt: Seen<'a, Attempt>,
+    times: usize,
+    of: usize,
+}
+
+impl Met<'_> {
+    /// ` (4 of 12 attempts)`, or nothing where every attempt died so.
+    pub(super) fn how_often(&self) -> String {
+        if self.times == self.of {
+            String::new()
+        } else {
+            format!(" ({} of {} attempts)", self.times, self.of)
+        }
+    }
+
+    /// The system's own words.
+    pub(super) fn words(&self) -> String {
+        self.attempt.words().unwrap_or_default()
+    }
+}
+
+/// The attempts at this address that died in one of these ways.
+///
+/// Where there were attempts and none did, that is what rules the cause out.
+pub(super) fn met<'a>(case: &'a Case, at: &'a Subject, deaths: &[Death]) -> Result<Met<'a>, Decline> {
+    let peer = at.address().ok_or(Decline::Absent)?;
+    let ended: Vec<Seen<'a, Attempt>> =
+        case.of::<Attempt>(at).filter(|attempt| attempt.outcome != Outcome::GivenUp).collect();
+    let last = ended.last().ok_or(Decline::Absent)?;
+    let met = |attempt: &&Seen<'a, Attempt>| attempt.death().is_some_and(|death| deaths.contains(&death));
+    let on_road = ended.iter().filter(met).find(|attempt| attempt.purpose == Purpose::Road);
+    let Some(attempt) = on_road.or_else(|| ended.iter().find(met)) else {
+        return Err(Decline::not(otherwise(peer, last), last));
+    };
+    Ok(Met { peer, attempt: *attempt, times: ended.iter().filter(met).count(), of: ended.len() })
+}
+
+/// How an attempt ended, as the reason why it is not something else.
+fn otherwise(peer: PeerAddr, attempt: &Attempt) -> String {
+    if attempt.connected() {
+        return format!("the handshake with {peer} was completed in {}", attempt.elapsed_us);
+    }
+    let words = attempt.words().unwrap_or_default();
+    match attempt.icmp() {
+        Some(icmp) => format!("{peer}: {words}, and the message behind it is {}", icmp_name(icmp)),
+        None => format!("{peer}: {words} after {}, with no ICMP message behind it", attempt.elapsed_us),
+    }
+}
+
+/// Every attempt of a leg with its address, whatever the address and the sample.
+pub(super) fn of_leg<'a>(
+    case: &'a Case,
+    at: &Subject,
+) -> impl Iterator<Item = (PeerAddr, Seen<'a, Attempt>)> + use<'a> {
+    static EVERYWHERE: Subject = Subject::Path;
+    let leg = at.whole_leg();
+    case.of::<Attempt>(&EVERYWHERE)
+        .filter(move |attempt| leg.covers(attempt.subject()))
+        .filter_map(|attempt| Some((attempt.subject().address()?, attempt)))
+}
+
+/// The route towards this address, where it was looked up.
+pub(super) fn route<'a>(case: &'a Case, at: &'a Subject) -> Option<Seen<'a, RouteTaken>> {
+    case.of::<RouteTaken>(at).last()
+}
+
+/// An ICMP message by its name and numbers.
+pub(super) fn icmp_name(icmp: &IcmpError) -> String {
+    let name = match (icmp.v6, icmp.kind, icmp.code) {
+        (false, 3, 0 | 6) | (true, 1, 0) => "network unreachable",
+        (false, 3, 1 | 7) | (true, 1, 3) => "host unreachable",
+        (false, 3, 2) => "protocol unreachable",
+        (false, 3, 3) | (true, 1, 4) => "port unreachable",
+        (false, 3, 9 | 10 | 13) | (true, 1, 1) => "administratively prohibited",
+        (true, 1, 5) => "source address fails policy",
+        (true, 1, 6) => "rejected route",
+        (false, 11, _) | (true, 3, _) => "time exceeded in transit",
+        _ => "an error",
+    };
+    let version = if icmp.v6 { "v6" } else { "" };
+    format!("{name} (ICMP{version} type {} code {})", icmp.kind, icmp.code)
+}
+
+/// `192.0.2.1 80`: how `nc` wants it.
+pub(super) fn apart(peer: PeerAddr) -> String {
+    format!("{} {}", peer.ip(), peer.port())
+}
