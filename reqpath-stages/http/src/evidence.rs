@@ -1,0 +1,20 @@
+//! What was seen, as it is stored.
+
+mod asked;
+mod clock;
+mod exchange;
+mod headers;
+mod redirect;
+mod reuse;
+mod secrets;
+mod tunnel;
+
+pub use self::asked::Asked;
+pub use self::clock::Clock;
+pub(crate) use self::exchange::quoted;
+pub use self::exchange::{Body, Closed, Coding, End, Exchange, Protocol};
+pub use self::headers::{Headers, MOST_HEADERS, MOST_VALUE};
+pub use self::redirect::Redirect;
+pub use self::reuse::{Reuse, ReuseOutcome};
+pub(crate) use self::secrets::scrubber;
+pub use self::tunnel::TunnelAnswer;

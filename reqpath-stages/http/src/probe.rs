@@ -1,0 +1,17 @@
+//! Looking: sending the request, and what is asked beside it.
+
+mod after;
+mod clock;
+mod exchange;
+mod flight;
+mod http;
+mod line;
+mod redirect;
+mod request;
+mod reuse;
+mod tunnel;
+mod wire;
+
+pub use self::clock::{Clock, ClockOptions};
+pub use self::http::Http;
+pub use self::tunnel::Tunnel;

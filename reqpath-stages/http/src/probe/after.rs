@@ -1,0 +1,44 @@
+//! What is looked at when an exchange broke, to tell who broke it.
+
+use std::io;
+use std::time::Duration;
+
+use reqpath_core::{Context, Micros, PeerAddr, Subject};
+use reqpath_tcp::{Broken, Closing, Progress, SILENCE};
+
+use crate::evidence::{Closed, End, Exchange};
+
+/// A silent connection is watched for so many times what the broken one lived.
+const AS_LONG_AGAIN: u32 = 2;
+
+/// Records what the layers beneath are told of the failure, and makes their controls.
+pub(crate) fn broken(
+    at: &Subject,
+    cx: &Context,
+    peer: PeerAddr,
+    exchange: &Exchange,
+    failure: Option<&io::Error>,
+    side_looks: bool,
+) {
+    let here = at.at_address(peer);
+    if let Some(failure) = failure.filter(|_| exchange.secured) {
+        reqpath_tls::record_late_alert(cx, &here, failure);
+    }
+    let how = match (exchange.end, exchange.closed) {
+        (Some(End::Empty), Some(Closed::Fin)) => Closing::Fin,
+        (Some(End::Reset), Some(Closed::Rst)) => Closing::Reset,
+        _ => return,
+    };
+    let (sent, ended) = (exchange.request_sent_us.unwrap_or_default(), exchange.ended_us.unwrap_or_default());
+    let lived = Micros(ended.0.saturating_sub(sent.0));
+    cx.record(&here, Broken::new(Progress::Sent, how, lived, exchange.bytes_received));
+    if side_looks {
+        let (cx, at) = (cx.clone(), at.clone());
+        let limit: Duration = SILENCE.max(lived.duration().saturating_mul(AS_LONG_AGAIN));
+        cx.clone().aside(async move {
+            if let Err(error) = reqpath_tcp::silence(&cx, &at, peer, limit).await {
+                cx.trouble("http", &error);
+            }
+        });
+    }
+}

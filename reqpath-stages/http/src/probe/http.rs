@@ -1,0 +1,139 @@
+//! The stage that sends the request and reads the answer.
+
+use async_trait::async_trait;
+use reqpath_core::{
+    Again, Cause, Contact, ContactKind, Context, Destination, Dialled, Error, Left, Path, Proxy, Scheme,
+    Stage, Subject, Target,
+};
+
+use super::exchange::{Limits, exchange, form, open, tapped, version};
+use super::flight::Flight;
+use super::request::request;
+use super::reuse::{First, Looks};
+use super::{after, redirect};
+use crate::HttpOptions;
+use crate::evidence::{Asked, End, Exchange};
+
+/// Sends the request over the connection handed on, and reads the answer to its end.
+///
+/// Takes [`Dialled`]; looks at [`Destination`] and [`Again`].
+/// A complete answer leaves the request alive, whatever its status: what it means is for the judge.
+#[derive(Debug)]
+pub struct Http {
+    options: HttpOptions,
+}
+
+impl Http {
+    /// A stage that asks like this.
+    #[must_use]
+    pub fn new(options: HttpOptions) -> Self {
+        Self { options }
+    }
+
+    /// Looks beside the road, once the first answer is whole.
+    fn reuse(&self, looks: &Looks, again: Option<Again>) {
+        let Some(again) = again else { return };
+        for idle in &self.options.idle {
+            looks.cx.aside(looks.clone().after_idle(again.clone(), *idle));
+        }
+    }
+}
+
+#[async_trait]
+impl Stage for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn causes(&self) -> &[&'static Cause] {
+        crate::CAUSES
+    }
+
+    fn plan(&self, _: &Subject, _: &Path, target: &Target) -> Vec<Contact> {
+        let server = "the server";
+        let mut plan = vec![Contact::new(ContactKind::Request, server, 1, "the request itself")];
+        if !self.options.side_looks || !target.is_safe() {
+            return plan;
+        }
+        if self.options.reuse {
+            plan.push(Contact::new(ContactKind::Request, server, 1, "once more on the same connection"));
+        }
+        let idle = u32::try_from(self.options.idle.len()).unwrap_or(u32::MAX);
+        if idle > 0 {
+            plan.push(Contact::new(ContactKind::Connection, server, idle, "one for each idle time"));
+            let requests = idle.saturating_mul(2);
+            plan.push(Contact::new(
+                ContactKind::Request,
+                server,
+                requests,
+                "before and after each idle time",
+            ));
+        }
+        plan
+    }
+
+    async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
+        let missing = Error::NothingHandedOn { stage: "http", what: "a connection" };
+        let dialled = cx.take::<Dialled>(at).ok_or(missing)?;
+        let (target, proxy) = asked(at, cx);
+        let limits = Limits::of(&self.options);
+        let spoken = version(self.options.version, &dialled, proxy.is_some());
+        let request = request(&target, cx, form(spoken, proxy.is_some()))?;
+        let _permit = cx.permit(ContactKind::Request)?;
+        let (peer, secured) = (dialled.peer, dialled.secured);
+        let asked = Exchange {
+            request: Asked::of(&target),
+            spoken,
+            secured,
+            proxy: proxy.map(|proxy| proxy.url),
+            ..Exchange::default()
+        };
+        let looks = self.options.side_looks;
+        let (tap, wire) = tapped(dialled, looks);
+        // Declared before the line, so that the connection is gone when the flight ends.
+        let mut flight = Flight::begin(cx, wire.clone(), cx.deadline(), asked, Some(at.at_address(peer)));
+        let line = match open(tap, spoken, limits).await {
+            Ok(mut line) => {
+                exchange(&mut line, request, &mut flight, limits).await;
+                Some(line)
+            }
+            Err(broken) => {
+                flight.broken(broken);
+                None
+            }
+        };
+        let seen = flight.exchange();
+        if !seen.answered() {
+            after::broken(at, cx, peer, seen, flight.failure(), looks);
+            return Ok(Left::Dead);
+        }
+        if looks && cx.is_first() && target.is_safe() && seen.proxy.is_none() {
+            let looks = Looks::new(cx, at, peer, &self.options);
+            if let (true, Some(line)) = (self.options.reuse, line) {
+                let first = First::of(seen);
+                cx.aside(looks.clone().at_once(line, wire, spoken, first));
+            }
+            self.reuse(&looks, cx.peek::<Again>(at));
+        }
+        match (seen.status, flight.location()) {
+            (Some(status), Some(location)) if seen.end == Some(End::Complete) => {
+                Ok(redirect::met(at, cx, &target, status, location))
+            }
+            _ => Ok(Left::Alive),
+        }
+    }
+}
+
+/// The request as it is sent, and the proxy it is sent to in the clear.
+fn asked(at: &Subject, cx: &Context) -> (Target, Option<Proxy>) {
+    let target = cx.target();
+    let proxy = match target.scheme() {
+        // Through a tunnel the proxy sees nothing of it.
+        Scheme::Http => cx.peek::<Destination>(at).and_then(|destination| destination.proxy),
+        _ => None,
+    };
+    let authorization = proxy.as_ref().and_then(|proxy| proxy.authorization.as_deref());
+    // As a header of the request it is kept secret like the caller's own.
+    let with = authorization.and_then(|value| target.to_builder().header("Proxy-Authorization", value).ok());
+    (with.map_or_else(|| target.clone(), reqpath_core::TargetBuilder::build), proxy)
+}

@@ -1,0 +1,184 @@
+//! An answer that sends the request elsewhere, and whether it goes.
+
+use reqpath_core::{Context, Header, Left, Subject, Target, TargetError, escape, redact_url};
+
+use crate::credentials::{basic, is_secret};
+use crate::evidence::Redirect;
+
+/// How many characters of a URL are kept.
+const MOST_URL: usize = 1024;
+/// What stands in a URL where a secret stood.
+const REDACTED: &str = "[redacted]";
+
+/// Records the redirect and, where the caller asked for it, follows it.
+pub(crate) fn met(at: &Subject, cx: &Context, asked: &Target, status: u16, location: &str) -> Left {
+    let target = cx.target();
+    let from = redact_url(target.url());
+    let mut chain = target.redirected_from().to_vec();
+    chain.push(from.clone());
+    let mut seen = Redirect { from, status, chain: chain.clone(), ..Redirect::default() };
+    let next = match next(target, status, location) {
+        Ok((next, left_behind)) => {
+            let next = next.max_redirects(target.max_redirects()).redirected_from(chain).build();
+            seen.to = escape(&redact_url(next.url()), MOST_URL);
+            seen.left_behind = left_behind;
+            next
+        }
+        Err(error) => {
+            seen.to = escape(&crate::evidence::scrubber(asked).scrub(&redact_url(location)), MOST_URL);
+            seen.problem = Some(words(&error));
+            cx.record(at, seen);
+            return if target.max_redirects() > 0 { Left::Dead } else { Left::Alive };
+        }
+    };
+    seen.loops = seen.chain.contains(&seen.to)
+        // Two URLs that differ in a secret only look the same: the limit must tell.
+        && !seen.to.contains(REDACTED);
+    if target.max_redirects() == 0 {
+        cx.record(at, seen);
+        return Left::Alive;
+    }
+    let used = u32::try_from(target.redirected_from().len()).unwrap_or(u32::MAX);
+    seen.limit = (used >= target.max_redirects()).then_some(target.max_redirects());
+    seen.followed = !seen.loops && seen.limit.is_none();
+    let followed = seen.followed;
+    cx.record(at, seen);
+    if followed {
+        cx.redirect(next);
+        Left::Alive
+    } else {
+        Left::Dead
+    }
+}
+
+/// The request that a redirect asks for, and the names of headers it no longer carries.
+///
+/// Methods change as curl changes them; credentials stay with the origin they belong to.
+fn next(
+    target: &Target,
+    status: u16,
+    location: &str,
+) -> Result<(reqpath_core::TargetBuilder, Vec<String>), TargetError> {
+    let mut next = target.join(location)?;
+    let there = next.clone().build();
+    let same = target.same_origin(&there);
+    let method = match (status, target.method()) {
+        (_, method @ ("GET" | "HEAD")) => method,
+        (303, _) | (301 | 302, "POST") => "GET",
+        (_, method) => method,
+    };
+    next = next.method(method)?;
+    let without_body = method != target.method();
+    let mut left_behind = Vec::new();
+    for Header { name, value, .. } in target.headers() {
+        let bound = name.eq_ignore_ascii_case("host") || is_secret(name);
+        let of_body = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("content-"))
+            || name.eq_ignore_ascii_case("transfer-encoding");
+        if !same && bound {
+            left_behind.push(name.clone());
+        } else if !(without_body && of_body) {
+            next = next.header(name, value)?;
+        }
+    }
+    if let Some((user, password)) = target.user_info() {
+        if !same {
+            left_behind.push("Authorization".to_owned());
+        } else if there.user_info().is_none() && target.header("authorization").is_none() {
+            next = next.header("Authorization", &basic(user, password))?;
+        }
+    }
+    if !without_body {
+        next = next.body(target.body().clone());
+    }
+    if let Some(time) = target.max_time() {
+        next = next.max_time(time);
+    }
+    Ok((next.expect(target.expect().clone()), left_behind))
+}
+
+fn words(error: &TargetError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(reason) = source {
+        text.push_str(": ");
+        text.push_str(&reason.to_string());
+        source = reason.source();
+    }
+    escape(&text, MOST_URL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(url: &str, method: &str) -> Target {
+        Target::builder(url)
+            .unwrap()
+            .method(method)
+            .unwrap()
+            .header("Authorization", "Bearer abcdef")
+            .unwrap()
+            .header("Cookie", "id=1234")
+            .unwrap()
+            .header("X-Api-Key", "keykey")
+            .unwrap()
+            .header("Accept-Language", "de")
+            .unwrap()
+            .header("Content-Type", "text/plain")
+            .unwrap()
+            .body(b"hello".as_slice())
+            .build()
+    }
+
+    fn followed(from: &Target, status: u16, to: &str) -> Target {
+        next(from, status, to).unwrap().0.build()
+    }
+
+    #[test]
+    fn credentials_never_go_to_another_origin() {
+        let from = target("https://me:secret@a.example/x", "GET");
+        for to in ["https://b.example/", "http://a.example/x", "https://a.example:8443/", "//b.example/y"] {
+            let next = followed(&from, 302, to);
+            for name in ["Authorization", "Cookie", "X-Api-Key"] {
+                assert_eq!(next.header(name), None, "{name} to {to}");
+            }
+            assert_eq!(next.user_info(), None, "{to}");
+            assert_eq!(next.header("Accept-Language"), Some("de"));
+        }
+        let (_, left) = super::next(&from, 302, "https://b.example/").unwrap();
+        assert_eq!(left, ["Authorization", "Cookie", "X-Api-Key", "Authorization"]);
+    }
+
+    #[test]
+    fn credentials_stay_within_their_origin() {
+        let from = target("https://me:secret@a.example/x", "GET");
+        let next = followed(&from, 302, "/y?z=1");
+        assert_eq!(next.url(), "https://me:secret@a.example/y?z=1");
+        assert_eq!(next.header("cookie"), Some("id=1234"));
+        let bare = Target::get("https://me:secret@a.example/x").unwrap();
+        let next = followed(&bare, 302, "https://a.example/y");
+        assert_eq!(next.header("Authorization"), Some("Basic bWU6c2VjcmV0"));
+    }
+
+    #[test]
+    fn methods_change_as_curl_changes_them() {
+        let post = target("https://a.example/", "POST");
+        for (status, method, body) in
+            [(301, "GET", 0), (302, "GET", 0), (303, "GET", 0), (307, "POST", 5), (308, "POST", 5)]
+        {
+            let next = followed(&post, status, "/y");
+            assert_eq!((next.method(), next.body_length()), (method, body), "{status}");
+            assert_eq!(next.header("content-type").is_some(), body > 0, "{status}");
+        }
+        assert_eq!(followed(&target("https://a.example/", "HEAD"), 303, "/y").method(), "HEAD");
+        assert_eq!(followed(&target("https://a.example/", "PUT"), 302, "/y").method(), "PUT");
+        assert_eq!(followed(&target("https://a.example/", "PUT"), 303, "/y").method(), "GET");
+    }
+
+    #[test]
+    fn what_is_no_url_is_told() {
+        let from = target("https://a.example/", "GET");
+        assert!(next(&from, 302, "ftp://a.example/").is_err());
+        assert!(next(&from, 302, "http://").is_err());
+    }
+}

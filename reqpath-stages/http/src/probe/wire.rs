@@ -1,0 +1,265 @@
+//! What passes over a connection, counted without being in its way.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use reqpath_core::{Connection, KernelInfo, Micros};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// How many bytes received are kept, to say what it is when it is not HTTP.
+const KEPT: usize = 256;
+
+/// What passed over a connection, shared between the connection and whoever watches it.
+///
+/// Written and read by one task at a time; the atomics only make it shareable.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    epoch: Instant,
+    sent: AtomicU64,
+    received: AtomicU64,
+    /// Microseconds since the epoch, 0 for never.
+    last_write: AtomicU64,
+    first_read: AtomicU64,
+    ended: AtomicU8,
+    start: Mutex<Start>,
+    /// Whether the kernel is asked for its figures when the connection goes.
+    ask_kernel: bool,
+    kernel: OnceLock<KernelInfo>,
+}
+
+#[derive(Debug)]
+struct Start {
+    bytes: [u8; KEPT],
+    length: usize,
+}
+
+/// How the connection ended under us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Not,
+    Fin,
+    Rst,
+    Failed,
+}
+
+impl Wire {
+    pub(crate) fn new(epoch: Instant, ask_kernel: bool) -> Arc<Self> {
+        Arc::new(Self {
+            epoch,
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            last_write: AtomicU64::new(0),
+            first_read: AtomicU64::new(0),
+            ended: AtomicU8::new(0),
+            start: Mutex::new(Start { bytes: [0; KEPT], length: 0 }),
+            ask_kernel,
+            kernel: OnceLock::new(),
+        })
+    }
+
+    /// Forgets the exchange before, for a second one on the same connection.
+    pub(crate) fn begin_again(&self) {
+        for counter in [&self.sent, &self.received, &self.last_write, &self.first_read] {
+            counter.store(0, Relaxed);
+        }
+        self.start().length = 0;
+    }
+
+    pub(crate) fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
+    pub(crate) fn last_write(&self) -> Option<Micros> {
+        time(&self.last_write)
+    }
+
+    pub(crate) fn first_read(&self) -> Option<Micros> {
+        time(&self.first_read)
+    }
+
+    pub(crate) fn ended(&self) -> Ended {
+        match self.ended.load(Relaxed) {
+            0 => Ended::Not,
+            1 => Ended::Fin,
+            2 => Ended::Rst,
+            _ => Ended::Failed,
+        }
+    }
+
+    /// The kernel's figures when the connection went; `None` while it is there.
+    pub(crate) fn kernel(&self) -> Option<KernelInfo> {
+        self.kernel.get().copied()
+    }
+
+    /// The first bytes received.
+    pub(crate) fn first_bytes(&self) -> Vec<u8> {
+        let start = self.start();
+        start.bytes[..start.length].to_vec()
+    }
+
+    fn now(&self) -> u64 {
+        // 0 means never.
+        Micros::from(self.epoch.elapsed()).0.max(1)
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Ready(Ok(written)) => {
+                add(&self.sent, *written);
+                self.last_write.store(self.now(), Relaxed);
+            }
+            Poll::Ready(Err(error)) => self.failed(error),
+            Poll::Pending => {}
+        }
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.end(1);
+            return;
+        }
+        let before = add(&self.received, bytes.len());
+        if before == 0 {
+            self.first_read.store(self.now(), Relaxed);
+        }
+        if before < KEPT as u64 {
+            let mut start = self.start();
+            let from = start.length;
+            let to = KEPT.min(from + bytes.len());
+            start.bytes[from..to].copy_from_slice(&bytes[..to - from]);
+            start.length = to;
+        }
+    }
+
+    fn failed(&self, error: &io::Error) {
+        self.end(match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                2
+            }
+            _ => 3,
+        });
+    }
+
+    /// The first end is the one that counts; but a reset says more than a failed write after it.
+    fn end(&self, how: u8) {
+        if self.ended.load(Relaxed) == 0 {
+            self.ended.store(how, Relaxed);
+        }
+    }
+
+    fn start(&self) -> std::sync::MutexGuard<'_, Start> {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn time(counter: &AtomicU64) -> Option<Micros> {
+    match counter.load(Relaxed) {
+        0 => None,
+        us => Some(Micros(us)),
+    }
+}
+
+/// Adds without a locked instruction: there is one writer. Returns what was there before.
+fn add(counter: &AtomicU64, count: usize) -> u64 {
+    let before = counter.load(Relaxed);
+    counter.store(before.saturating_add(count as u64), Relaxed);
+    before
+}
+
+/// A connection whose bytes are counted.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    /// Present until it is taken out.
+    connection: Option<Box<dyn Connection>>,
+    wire: Arc<Wire>,
+}
+
+impl Tap {
+    pub(crate) fn new(connection: Box<dyn Connection>, wire: Arc<Wire>) -> Self {
+        Self { connection: Some(connection), wire }
+    }
+
+    /// The connection itself.
+    pub(crate) fn into_inner(mut self) -> Option<Box<dyn Connection>> {
+        self.connection.take()
+    }
+
+    fn connection(&mut self) -> io::Result<Pin<&mut Box<dyn Connection>>> {
+        match &mut self.connection {
+            Some(connection) => Ok(Pin::new(connection)),
+            // Only gone once the tap is.
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.wire.ask_kernel)
+            && let Some(kernel) = connection.kernel()
+        {
+            // Set once: a connection goes but once.
+            let _ = self.wire.kernel.set(kernel);
+        }
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let room = buffer.remaining();
+        let result = self.connection()?.poll_read(cx, buffer);
+        match &result {
+            Poll::Ready(Ok(())) if room > 0 => self.wire.read(&buffer.filled()[before..]),
+            Poll::Ready(Err(error)) => self.wire.failed(error),
+            _ => {}
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = self.connection()?.poll_write(cx, bytes);
+        self.wire.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = self.connection()?.poll_write_vectored(cx, slices);
+        self.wire.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_write_vectored())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection()?.poll_shutdown(cx)
+    }
+}
