@@ -13,7 +13,7 @@ cause! {
     ///
     /// A name with fewer dots than `ndots` is first asked for with each suffix of the search list.
     /// If one of those names exists, by a wildcard for example, the request goes there and the name that
-    /// was meant is never asked for; if the server of one of them is silent, the look-up ends there.
+    /// was meant is never asked for; if the server of one of them is silent, the client's time may run out there.
     /// The list of names that were asked for shows it, and the name with a final dot has other addresses.
     /// It is told from `dns.name_not_resolved`, where no name of the list exists.
     ///
@@ -90,7 +90,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         .next("grep -E 'search|ndots' /etc/resolv.conf"))
 }
 
-/// The look-up ended at a name of the list whose server is silent, before the name that was meant.
+/// The client's time ran out over a name of the list that nobody answers for, before the one that was meant.
 fn stopped(
     at: &Subject,
     survey: &Survey<'_>,
@@ -99,12 +99,12 @@ fn stopped(
 ) -> Result<Finding, Decline> {
     let before = search.names.iter().take_while(|name| **name != own.name);
     let silent = before.filter_map(|name| answer_of(survey, name, Standing::TimedOut)).next();
-    let Some(silent) = silent else {
-        let because = format!("no name of the search list before {} was left open", own.name);
+    let Some(silent) = silent.filter(|_| survey.out_of_time()) else {
+        let because = format!("no name of the search list kept the client from asking for {}", own.name);
         return Err(Decline::not(because, own));
     };
     let summary = format!(
-        "{} was looked up as {} first (search list, ndots:{}), for which {} {}; {} itself is {}, and was never asked for",
+        "{} was looked up as {} first (search list, ndots:{}), for which {} {}; {} itself is {}, and its turn did not come in time",
         survey.host(),
         silent.name,
         search.ndots,

@@ -50,11 +50,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let getent = format!("getent ahosts {}", system.name);
     let finding = match survey.settled() {
         Some((standing, server, answer)) => {
-            // A client still waiting for a silent server has that server to blame.
-            if survey.out_of_time()
-                && let Some((_, silent)) =
-                    survey.dead().into_iter().find(|(server, _)| server.standing() == Standing::TimedOut)
-            {
+            // A client still waiting for an answer that never came has that silence to blame.
+            let silent = survey.servers.iter().find_map(|server| server.answer(Standing::TimedOut));
+            if let Some(silent) = silent.filter(|_| survey.out_of_time()) {
                 return Err(Decline::not(format!("a nameserver {}", told(&silent)), &silent));
             }
             let contrast = if standing == Standing::Addresses { "though" } else { "which is temporary, but" };

@@ -76,9 +76,9 @@ fn silent<'s, 'a>(survey: &'s Survey<'a>) -> Option<Answered<'s, 'a>> {
     let place = |standing| survey.servers.iter().position(|server| server.answer(standing).is_some());
     let first = place(Standing::TimedOut)?;
     let matters = match survey.settled() {
-        // A client that was still waiting never came to the server that knows.
+        // A client that was still waiting never came to the server, or the question, that is answered.
         Some((Standing::Addresses, ..)) => {
-            survey.out_of_time() && place(Standing::Addresses).is_some_and(|knows| first < knows)
+            survey.out_of_time() && place(Standing::Addresses).is_some_and(|knows| first <= knows)
         }
         Some(_) => false,
         None => survey.servers.iter().all(|server| {
