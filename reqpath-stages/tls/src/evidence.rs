@@ -1,0 +1,25 @@
+//! What was seen of a handshake.
+
+mod alert;
+mod certificate;
+mod chain;
+mod completion;
+mod handshake;
+mod moment;
+mod request;
+mod staple;
+mod verification;
+
+pub use self::alert::{Alert, LateAlert};
+pub use self::certificate::Certificate;
+pub use self::chain::Chain;
+pub use self::completion::{Completion, Tried};
+pub use self::handshake::{Ended, Handshake, Offer, Purpose, TrustUsed};
+pub use self::moment::Moment;
+pub use self::request::CertificateRequest;
+pub use self::staple::{Staple, StapleStatus};
+pub use self::verification::{Reason, Refusal, Verification};
+
+pub(crate) use self::certificate::sha256;
+pub(crate) use self::moment::span;
+pub(crate) use self::verification::words;

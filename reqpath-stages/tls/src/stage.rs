@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqpath_core::{
+    Again, Cause, Contact, ContactKind, Context, Dialled, Error, Left, Path, Redial, Role, Scheme, Stage,
+    Subject, Target,
+};
+use rustls_pki_types::ServerName;
+
+use crate::causes::CAUSES;
+use crate::evidence::{Handshake, Purpose};
+use crate::probe::{
+    FETCHES, HANDSHAKES, How, Secured, Setup, Shaken, in_time, look_again, record_broken, shake,
+};
+use crate::{SetupError, TlsOptions};
+
+/// Shakes hands as the client would, and records what the server showed whatever came of it.
+///
+/// It takes [`Dialled`] and hands it on secured, with a way to do so [again](Again).
+/// Requests in the clear pass untouched.
+#[derive(Debug)]
+pub struct Tls {
+    setup: Arc<Setup>,
+}
+
+impl Tls {
+    /// A stage with these options.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used, naming the file the mistake is in.
+    pub fn new(options: TlsOptions) -> Result<Self, SetupError> {
+        Ok(Self { setup: Arc::new(Setup::new(options)?) })
+    }
+}
+
+#[async_trait]
+impl Stage for Tls {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn causes(&self) -> &[&'static Cause] {
+        CAUSES
+    }
+
+    fn plan(&self, _: &Subject, _: &Path, target: &Target) -> Vec<Contact> {
+        let options = &self.setup.options;
+        if target.scheme() != Scheme::Https || !options.side_looks {
+            return Vec::new();
+        }
+        let mut plan = vec![Contact::new(
+            ContactKind::Connection,
+            "the address that was dialled",
+            HANDSHAKES,
+            "after a failed handshake: whatever the certificate, without a name, with a known name",
+        )];
+        if options.fetch_aia {
+            let with = "where a certificate says its issuer's is";
+            let why = "a certificate that the served chain lacks";
+            for kind in [ContactKind::SystemLookup, ContactKind::Connection, ContactKind::Request] {
+                plan.push(Contact::new(kind, with, FETCHES, why));
+            }
+        }
+        plan
+    }
+
+    async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
+        if cx.target().scheme() != Scheme::Https {
+            return Ok(Left::Alive);
+        }
+        let dialled = cx
+            .take::<Dialled>(at)
+            .ok_or(Error::NothingHandedOn { stage: "tls", what: "an open connection" })?;
+        let beneath = cx.take::<Again>(at);
+        let peer = dialled.peer;
+        let at_peer = at.at_address(peer);
+        match self.setup.shake(cx, &at_peer, dialled, Purpose::Road).await? {
+            Shaken::Secured(tls, protocol) => {
+                if self.setup.speaks_nothing_else(protocol.as_deref()) {
+                    return Ok(Left::Dead);
+                }
+                cx.hand_on(at, Dialled::secured(Box::new(Secured::new(*tls)), peer, protocol));
+                if let Some(beneath) = beneath {
+                    let setup = Arc::clone(&self.setup);
+                    cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath })));
+                }
+                Ok(Left::Alive)
+            }
+            Shaken::Failed(failed) => {
+                record_broken(cx, &at_peer, &failed);
+                if self.setup.options.side_looks && cx.role() == Role::Fresh {
+                    self.look_beside(cx, at, peer, beneath, failed);
+                }
+                Ok(Left::Dead)
+            }
+        }
+    }
+}
+
+impl Tls {
+    fn look_beside(
+        &self,
+        cx: &Context,
+        at: &Subject,
+        peer: reqpath_core::PeerAddr,
+        beneath: Option<Again>,
+        failed: Box<Handshake>,
+    ) {
+        let (setup, look_cx, at) = (Arc::clone(&self.setup), cx.clone(), at.clone());
+        cx.aside(async move {
+            look_again(&setup, &look_cx, &at, peer, beneath.as_ref(), &failed).await;
+        });
+    }
+}
+
+impl Setup {
+    /// The client's own handshake.
+    async fn shake(
+        &self,
+        cx: &Context,
+        at: &Subject,
+        dialled: Dialled,
+        purpose: Purpose,
+    ) -> Result<Shaken, Error> {
+        let host = cx.target().host();
+        let name = ServerName::try_from(host.to_owned()).map_err(|source| Error::Setup {
+            what: format!("`{host}` cannot be asked for in a handshake"),
+            source: Some(Box::new(source)),
+        })?;
+        let limit = in_time(cx.limit(self.options.limit));
+        let how = How { purpose, name, send_name: true, lenient: false, limit };
+        Ok(shake(self.ready()?, cx, at, dialled, how).await)
+    }
+
+    /// Whether the client would have to speak a protocol that it does not want to.
+    fn speaks_nothing_else(&self, agreed: Option<&[u8]>) -> bool {
+        let offered = &self.options.alpn;
+        // Without an agreement HTTP/1.1 is spoken.
+        agreed.is_none()
+            && !offered.is_empty()
+            && !offered.iter().any(|protocol| protocol.starts_with(b"http/1"))
+    }
+}
+
+/// The same handshake over another connection.
+#[derive(Debug)]
+struct SecuredAgain {
+    setup: Arc<Setup>,
+    beneath: Again,
+}
+
+#[async_trait]
+impl Redial for SecuredAgain {
+    async fn redial(&self, at: &Subject, cx: &Context) -> Result<Option<Dialled>, Error> {
+        let Some(dialled) = self.beneath.0.redial(at, cx).await? else { return Ok(None) };
+        let peer = dialled.peer;
+        let shaken = self.setup.shake(cx, &at.at_address(peer), dialled, Purpose::Again).await?;
+        Ok(match shaken {
+            Shaken::Secured(tls, protocol) => {
+                Some(Dialled::secured(Box::new(Secured::new(*tls)), peer, protocol))
+            }
+            Shaken::Failed(_) => None,
+        })
+    }
+}
