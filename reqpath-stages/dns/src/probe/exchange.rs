@@ -73,13 +73,13 @@ impl Question {
     /// Asks, and keeps what comes back: over TCP where the datagram was cut, and without EDNS
     /// where the server does not understand it.
     pub(super) async fn ask(&self, cx: &Context, at: &Subject, patience: Duration) -> Result<Answer, Error> {
-        let end = Instant::now() + cx.limit(patience);
+        let end = end_of(cx, patience);
         let mut answer = self.over_udp(cx, at, end, self.edns).await?;
         if self.edns && answer.rcode.as_deref() == Some("FORMERR") {
             answer = self.over_udp(cx, at, end, false).await?;
         }
         if answer.outcome() == Outcome::Truncated {
-            answer = self.over_tcp(cx, at, end.max(Instant::now() + cx.limit(patience))).await?;
+            answer = self.over_tcp(cx, at, end_of(cx, patience)).await?;
         }
         Ok(answer)
     }
@@ -113,7 +113,7 @@ impl Question {
             Ok(socket) => {
                 answer.local = socket.local();
                 let wanted = self.wanted(edns);
-                let heard = exchange(&*socket, &wanted, cx, began, before(end), &mut answer).await;
+                let heard = exchange(&*socket, &wanted, cx, began, end, &mut answer).await;
                 if let Err(error) = heard {
                     note(&mut answer, &error);
                 }
@@ -137,7 +137,6 @@ impl Question {
     async fn over_tcp(&self, cx: &Context, at: &Subject, end: Instant) -> Result<Answer, Error> {
         let permit = cx.permit(ContactKind::Connection)?;
         let began = Instant::now();
-        let end = before(end);
         let mut answer = cx.begin(at, self.blank(Transport::Tcp));
         answer.tries = 1;
         let how = ConnectOptions::within(end.saturating_duration_since(began));
@@ -299,10 +298,13 @@ fn is_unreachable(error: &io::Error) -> bool {
     )
 }
 
-/// A little before, where there is room for it.
-fn before(end: Instant) -> Instant {
-    let left = end.saturating_duration_since(Instant::now());
-    if left > MARGIN * 4 { end - MARGIN } else { end }
+/// When to stop waiting: after one's own patience, or a little before the trial is over.
+fn end_of(cx: &Context, patience: Duration) -> Instant {
+    let now = Instant::now();
+    let left = cx.deadline().saturating_duration_since(now);
+    // Where there is no room for it, nothing is taken off.
+    let left = if left > MARGIN * 4 { left - MARGIN } else { left };
+    now + patience.min(left)
 }
 
 /// Waits, or as long as the trial lasts.
@@ -314,7 +316,7 @@ pub(super) async fn pause(cx: &Context, time: Duration) -> bool {
     timeout(time, std::future::pending::<()>()).await.is_err()
 }
 
-/// The time one question has taken, and may be used for the next.
+/// Whether an answer says yes or no.
 pub(super) fn is_conclusive(answer: &Answer) -> bool {
     matches!(answer.outcome(), Outcome::Addresses | Outcome::NoData | Outcome::NoSuchName)
 }

@@ -235,3 +235,144 @@ fn hexadecimal(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use hickory_resolver::proto::rr::rdata::{A, CNAME};
+    use proptest::prelude::*;
+    use reqpath_core::PeerAddr;
+
+    use super::*;
+    use crate::evidence::Outcome;
+
+    const ID: u16 = 0x1234;
+
+    fn wanted(record_type: RecordType) -> Wanted {
+        let name = Name::from_str("www.shop.test.").unwrap();
+        Wanted { name, record_type, recursion: true, checking_disabled: false, edns: true }
+    }
+
+    fn blank() -> Answer {
+        Answer::to(PeerAddr(([127, 0, 0, 1], 53).into()), "www.shop.test.", "A")
+    }
+
+    fn response(records: Vec<Record>) -> Message {
+        let mut message = Message::query();
+        message.metadata.id = ID;
+        message.metadata.message_type = MessageType::Response;
+        message.add_query(Query::query(wanted(RecordType::A).name, RecordType::A));
+        message.add_answers(records);
+        message
+    }
+
+    fn name(text: &str) -> Name {
+        Name::from_str(text).unwrap()
+    }
+
+    fn cname(from: &str, to: &str) -> Record {
+        Record::from_rdata(name(from), 30, RData::CNAME(CNAME(name(to))))
+    }
+
+    fn a(of: &str, last: u8) -> Record {
+        Record::from_rdata(name(of), 60, RData::A(A::new(192, 0, 2, last)))
+    }
+
+    fn read(message: &Message) -> Answer {
+        let mut answer = blank();
+        let bytes = message.to_vec().unwrap();
+        assert_eq!(wanted(RecordType::A).read(&bytes, &[ID], &mut answer), Reading::Ours);
+        answer
+    }
+
+    #[test]
+    fn a_chain_is_followed_in_order_whatever_the_order_of_the_records() {
+        let records = vec![
+            a("edge.cdn.test.", 7),
+            cname("shop.cdn.test.", "edge.cdn.test."),
+            cname("WWW.shop.test.", "shop.cdn.test."),
+        ];
+        let answer = read(&response(records));
+        let chain: Vec<&str> = answer.chain.iter().map(|alias| alias.target.as_str()).collect();
+        assert_eq!(chain, ["shop.cdn.test.", "edge.cdn.test."]);
+        assert_eq!(answer.end_of_chain(), "edge.cdn.test.");
+        assert_eq!(answer.addresses.len(), 1);
+        assert_eq!(answer.ttl_left_s(), Some(30));
+    }
+
+    #[test]
+    fn an_address_of_another_name_is_not_taken() {
+        let answer = read(&response(vec![a("evil.test.", 66)]));
+        assert_eq!(answer.outcome(), Outcome::NoData);
+        assert_eq!(answer.other_records, 1);
+    }
+
+    #[test]
+    fn a_loop_and_an_endless_chain_end() {
+        let answer =
+            read(&response(vec![cname("www.shop.test.", "b.test."), cname("b.test.", "www.shop.test.")]));
+        assert!(answer.alias_loop);
+        assert_eq!(answer.outcome(), Outcome::Failed);
+        let mut records = vec![cname("www.shop.test.", "n0.test.")];
+        records.extend((0..60).map(|n| cname(&format!("n{n}.test."), &format!("n{}.test.", n + 1))));
+        let answer = read(&response(records));
+        assert_eq!(answer.chain.len(), MOST_ALIASES);
+        assert_eq!(answer.outcome(), Outcome::Failed);
+    }
+
+    #[test]
+    fn only_so_many_addresses_are_kept() {
+        let answer = read(&response((0..200).map(|last| a("www.shop.test.", last)).collect()));
+        assert_eq!(answer.addresses.len(), MOST_ADDRESSES);
+        assert_eq!(answer.other_records, 136);
+    }
+
+    #[test]
+    fn an_answer_cut_within_a_record_is_still_a_cut_answer() {
+        let mut message = response((0..20).map(|last| a("www.shop.test.", last)).collect());
+        message.metadata.truncation = true;
+        let bytes = message.to_vec().unwrap();
+        let mut answer = blank();
+        assert_eq!(wanted(RecordType::A).read(&bytes[..bytes.len() - 5], &[ID], &mut answer), Reading::Ours);
+        assert_eq!(answer.outcome(), Outcome::Truncated);
+    }
+
+    #[test]
+    fn what_is_not_an_answer_to_us_is_left_alone() {
+        let bytes = response(vec![]).to_vec().unwrap();
+        let mut answer = blank();
+        assert_eq!(wanted(RecordType::A).read(&bytes, &[1, 2], &mut answer), Reading::NotOurs);
+        assert_eq!(wanted(RecordType::AAAA).read(&bytes, &[ID], &mut answer), Reading::NotOurs);
+        let question = wanted(RecordType::A).bytes(ID).unwrap();
+        assert_eq!(wanted(RecordType::A).read(&question, &[ID], &mut answer), Reading::NotOurs);
+        assert_eq!(wanted(RecordType::A).read(&[], &[ID], &mut answer), Reading::NotOurs);
+        assert_eq!(answer.outcome(), Outcome::Unfinished);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(tail in prop::collection::vec(any::<u8>(), 0..600), flags in any::<u8>()) {
+            let mut bytes = ID.to_be_bytes().to_vec();
+            bytes.push(flags | 0x80);
+            bytes.extend(tail);
+            let mut answer = blank();
+            wanted(RecordType::A).read(&bytes, &[ID], &mut answer);
+            prop_assert!(answer.addresses.len() <= MOST_ADDRESSES);
+        }
+
+        #[test]
+        fn any_change_to_a_good_answer_is_survived(place in any::<prop::sample::Index>(), value in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            let records = vec![cname("www.shop.test.", "b.test."), a("b.test.", 1)];
+            let mut message = response(records);
+            message.set_edns(Edns::new());
+            let mut bytes = message.to_vec().unwrap();
+            let place = 2 + place.index(bytes.len() - 2);
+            bytes[place] = value;
+            bytes.truncate(2 + cut.index(bytes.len() - 1));
+            let mut answer = blank();
+            wanted(RecordType::A).read(&bytes, &[ID], &mut answer);
+            let _ = answer.outcome();
+        }
+    }
+}
