@@ -259,7 +259,9 @@ fn nameserver(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));
     }
-    text.parse().map_err(|_| format!("`{text}` is not an address: write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"))
+    text.parse().map_err(|_| {
+        format!("`{text}` is not an address: write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53")
+    })
 }
 
 #[cfg(test)]

@@ -53,8 +53,9 @@ fn play(scene: &Scene) -> Result<ExitCode, Mistake> {
     let stage = (scene.set)().map_err(Mistake::Demo)?;
     catalogue::print(&format!("─── demo {} ─── {}\n", scene.name, scene.broken))?;
     let pipeline = stage.road.pipeline().map_err(|error| Mistake::Demo(error.into()))?;
-    let mut trace =
-        Trace::new(stage.target, Arc::new(LocalVantage::new())).samples(stage.samples).deadline(stage.deadline);
+    let mut trace = Trace::new(stage.target, Arc::new(LocalVantage::new()))
+        .samples(stage.samples)
+        .deadline(stage.deadline);
     for role in stage.controls {
         trace = trace.control(role);
     }

@@ -12,7 +12,7 @@ use reqpath_core::{CatalogueError, LoadError, TargetError};
 pub(crate) enum Mistake {
     #[error("{}", chain(.0))]
     Target(#[from] TargetError),
-    #[error("{flag}: {}", chain(.source))]
+    #[error("{flag}: {}", chain(&**.source))]
     Flag { flag: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{flag}: cannot read {}: {source}", file.display())]
     File { flag: &'static str, file: PathBuf, source: io::Error },
@@ -98,7 +98,10 @@ mod tests {
     #[test]
     fn suggests_what_was_probably_meant() {
         let codes = ["tls.cert.date_invalid", "tcp.refused"];
-        assert_eq!(most_like("tls.cert.date_invlid", codes.into_iter()).as_deref(), Some("tls.cert.date_invalid"));
+        assert_eq!(
+            most_like("tls.cert.date_invlid", codes.into_iter()).as_deref(),
+            Some("tls.cert.date_invalid")
+        );
         assert_eq!(most_like("quux", codes.into_iter()), None);
     }
 }

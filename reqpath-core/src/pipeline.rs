@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::context::{Handed, Log, Shared, TrialState, lock};
@@ -383,7 +383,7 @@ impl Pipeline {
         Report {
             schema: SCHEMA.to_owned(),
             program: concat!("reqpath ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started: started_at.to_string(),
+            started: started_at.round(Unit::Millisecond).unwrap_or(started_at).to_string(),
             elapsed_us: shared.started.elapsed().into(),
             request_id: shared.request_id.clone(),
             traceparent: shared.traceparent.clone(),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Left, Micros, Tri};
+use crate::{Evidence, Left, Micros, Tri, escape};
 
 /// Why a trial was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -83,4 +83,22 @@ impl Trial {
 
 impl Evidence for Trial {
     const KIND: &'static str = "request.trial";
+
+    fn brief(&self) -> String {
+        let which = match self.role {
+            Role::Fresh => "a fresh request",
+            Role::Last => "the last try",
+            Role::Direct => "the try past the proxy",
+            Role::Patient => "the try with more time",
+        };
+        let stage = escape(&self.stage, 40);
+        match self.left {
+            Left::Alive => format!("{which} came back after {}", self.elapsed_us),
+            Left::Dead if self.out_of_time => {
+                format!("{which} ran out of time in {stage} after {}", self.elapsed_us)
+            }
+            Left::Dead => format!("{which} died in {stage} after {}", self.elapsed_us),
+            Left::Unknown => format!("{which} could not be followed beyond {stage}"),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use reqpath_core::{CatalogueError, Pipeline};
 
 use crate::client::{Client, ClientOptions};
 use crate::dns::{Dns, DnsOptions};
-use crate::http::{Http, HttpOptions, Tunnel};
+use crate::http::{Clock, Http, HttpOptions, Tunnel};
 use crate::tcp::{Tcp, TcpOptions};
 use crate::tls::{Tls, TlsOptions};
 
@@ -61,7 +61,12 @@ impl Road {
     /// When options do not work together.
     pub fn pipeline(self) -> Result<Pipeline, SetupError> {
         let tls = Tls::new(self.tls).map_err(SetupError::Tls)?;
-        let pipeline = Pipeline::builder()
+        let mut pipeline = Pipeline::builder();
+        if !self.http.clock_from.is_empty() {
+            // Clocks are compared even where the road ends early: a wrong one may be why.
+            pipeline = pipeline.stage(Clock::new(self.http.clock()));
+        }
+        let pipeline = pipeline
             .stage(Client::new(self.client))
             .stage(Dns::new(self.dns))
             .stage(Tcp::new(self.tcp))

@@ -130,7 +130,8 @@ fn refused() -> Set {
 fn https(authority: &Authority, leaf: &Leaf) -> Set {
     let mock = MockUpstream::builder().tls(Tls::new(leaf)).reply(Reply::ok("hello")).start()?;
     let mut road = road();
-    road.tls.trust = Trust::Bundle(Bundle::from_pem("the demo's authority", authority.certificate_pem().as_bytes())?);
+    road.tls.trust =
+        Trust::Bundle(Bundle::from_pem("the demo's authority", authority.certificate_pem().as_bytes())?);
     road.client.resolve = vec![format!("shop.example.test:{}:127.0.0.1", mock.address().port()).parse()?];
     Ok(stage(road, &mock.url_for("shop.example.test", "/cart"))?.with(mock))
 }

@@ -21,11 +21,19 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     road(&mut out, report, verbose);
     cause(&mut out, report, catalogue);
     warnings(&mut out, report);
-    list(&mut out, "ruled out", report.ruled_out.iter().map(|r| format!("{}: {}", r.code, escape(&r.because, WIDTH))));
+    list(
+        &mut out,
+        "ruled out",
+        report.ruled_out.iter().map(|r| format!("{}: {}", r.code, escape(&r.because, WIDTH))),
+    );
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
         list(&mut out, "what would tell", what_would_tell.iter().map(|look| escape(look, WIDTH)));
     }
-    list(&mut out, "could not look", report.errors.iter().map(|e| format!("{}: {}", e.stage, escape(&e.message, WIDTH))));
+    list(
+        &mut out,
+        "could not look",
+        report.errors.iter().map(|e| format!("{}: {}", e.stage, escape(&e.message, WIDTH))),
+    );
     list(&mut out, "run next", report.next.iter().map(|command| escape(command, 400)));
     if verbose {
         observations(&mut out, report);
@@ -43,18 +51,26 @@ fn first_line(report: &Report) -> String {
     };
     match verdict {
         Verdict::Reached { answer, outcome, .. } => {
-            let answer = answer.as_deref().map_or_else(|| "an answer".to_owned(), |answer| escape(answer, 80));
+            let answer =
+                answer.as_deref().map_or_else(|| "an answer".to_owned(), |answer| escape(answer, 80));
             let warnings = report.findings.iter().filter(|finding| finding.weight == Weight::Warning).count();
             let besides = match warnings {
                 0 => String::new(),
                 1 => paint(WARN, ", with a warning"),
                 n => paint(WARN, format!(", with {n} warnings")),
             };
-            let count = if outcome.samples > 1 { format!(", {} of {0}", outcome.samples) } else { String::new() };
+            let count =
+                if outcome.samples > 1 { format!(", {} of {0}", outcome.samples) } else { String::new() };
             format!("{}: {answer} in {}{count}{besides}", paint(GOOD, "reached"), time_of_first(report))
         }
         Verdict::Died { at, cause, .. } => {
-            format!("{} {}: {} {}", paint(BAD, "died"), place(at), escape(&cause.summary, 400), code(&cause.code))
+            format!(
+                "{} {}: {} {}",
+                paint(BAD, "died"),
+                place(at),
+                escape(&cause.summary, 400),
+                code(&cause.code)
+            )
         }
         Verdict::Degraded { at, cause, why, outcome, .. } => {
             let head = format!("{} {} of {} died", paint(WARN, "degraded:"), outcome.died, outcome.samples);
@@ -75,15 +91,18 @@ fn first_line(report: &Report) -> String {
 }
 
 fn time_of_first(report: &Report) -> String {
-    trials(report).find(|(_, trial)| trial.role == Role::Fresh).map_or_else(
-        || report.elapsed_us.to_string(),
-        |(_, trial)| trial.elapsed_us.to_string(),
-    )
+    trials(report)
+        .find(|(_, trial)| trial.role == Role::Fresh)
+        .map_or_else(|| report.elapsed_us.to_string(), |(_, trial)| trial.elapsed_us.to_string())
 }
 
 /// What was asked, when, and by which id its log lines are found.
 fn about(report: &Report) -> String {
-    let mut parts = vec![format!("{} {}", escape(report.target.method(), 40), escape(&redact_url(report.target.url()), WIDTH))];
+    let mut parts = vec![format!(
+        "{} {}",
+        escape(report.target.method(), 40),
+        escape(&redact_url(report.target.url()), WIDTH)
+    )];
     if !report.started.is_empty() {
         parts.push(format!("at {}", escape(&report.started, 40)));
     }
@@ -97,10 +116,11 @@ fn about(report: &Report) -> String {
 fn road(out: &mut String, report: &Report, verbose: bool) {
     let dead = trials(report).find(|(_, trial)| trial.role == Role::Fresh && trial.died());
     let blamed = report.verdict.as_ref().and_then(Verdict::cause).and_then(|cause| cause.subject.sample());
-    let by_verdict = blamed.and_then(|sample| trials(report).find(|(o, _)| o.subject.sample() == Some(sample)));
+    let by_verdict =
+        blamed.and_then(|sample| trials(report).find(|(o, _)| o.subject.sample() == Some(sample)));
     let Some((shown, _)) = by_verdict.or(dead).or_else(|| trials(report).next()) else { return };
     let sample = shown.subject.sample();
-    for hop in &report.hops {
+    for (place, hop) in report.hops.iter().enumerate() {
         let leg = trials(report).find(|(observation, _)| {
             observation.subject.sample() == sample
                 && observation.subject.as_leg().is_some_and(|leg| leg.to == hop.hop)
@@ -109,6 +129,9 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
             stages(out, report, observation, trial, verbose);
         }
         let state = match (hop.arrived, hop.left_alive) {
+            // The request does not arrive where it starts.
+            (_, Tri::Yes) if place == 0 => paint(GOOD, "left alive"),
+            (_, Tri::No) if place == 0 => paint(BAD, "did not leave alive"),
             (Tri::Yes, Tri::Yes) => paint(GOOD, "arrived, left alive"),
             (Tri::Yes, Tri::No) => paint(BAD, "arrived, did not leave alive"),
             (Tri::Yes, _) => "arrived".to_owned(),
@@ -145,10 +168,17 @@ fn stages(out: &mut String, report: &Report, shown: &Observation, trial: &Trial,
     }
     let reached = |stage: &str| trial.phases.iter().any(|phase| phase.stage == stage);
     let tls = report.target.scheme() == reqpath_core::Scheme::Https;
-    let missing: Vec<&str> =
-        ["dns", "tcp", "tls", "http"].into_iter().filter(|stage| !reached(stage) && (tls || *stage != "tls")).collect();
+    let missing: Vec<&str> = ["dns", "tcp", "tls", "http"]
+        .into_iter()
+        .filter(|stage| !reached(stage) && (tls || *stage != "tls"))
+        .collect();
     if !missing.is_empty() && (trial.died() || ended_in.is_some()) {
-        let _ = writeln!(out, "    {} {}", paint(DIM, "-"), paint(DIM, format!("not reached: {}", missing.join(", "))));
+        let _ = writeln!(
+            out,
+            "    {} {}",
+            paint(DIM, "-"),
+            paint(DIM, format!("not reached: {}", missing.join(", ")))
+        );
     }
 }
 
@@ -182,7 +212,8 @@ fn cause(out: &mut String, report: &Report, catalogue: &Catalogue) {
     };
     let _ = writeln!(out, "{} {}", paint(BOLD, "cause"), escape(&cause.code, 80));
     if chain.len() > 1 {
-        let _ = writeln!(out, "  {}", chain.iter().map(|code| escape(code, 80)).collect::<Vec<_>>().join(" ← "));
+        let _ =
+            writeln!(out, "  {}", chain.iter().map(|code| escape(code, 80)).collect::<Vec<_>>().join(" ← "));
     }
     if let Some(known) = catalogue.find(&cause.code) {
         let _ = writeln!(out, "  {}", known.doc.summary());
@@ -200,14 +231,20 @@ fn cause(out: &mut String, report: &Report, catalogue: &Catalogue) {
         }
     }
     if !also.is_empty() {
-        let _ = writeln!(out, "  also     {}", also.iter().map(|code| escape(code, 80)).collect::<Vec<_>>().join(", "));
+        let _ = writeln!(
+            out,
+            "  also     {}",
+            also.iter().map(|code| escape(code, 80)).collect::<Vec<_>>().join(", ")
+        );
     }
     out.push('\n');
 }
 
 fn evidence(out: &mut String, report: &Report, finding: &Finding) {
     for id in finding.cites.iter().take(6) {
-        let Some(observation) = report.observations.iter().find(|observation| observation.id == *id) else { continue };
+        let Some(observation) = report.observations.iter().find(|observation| observation.id == *id) else {
+            continue;
+        };
         let brief = escape(&observation.brief(), WIDTH);
         let _ = writeln!(out, "  evidence {id} {} {brief}", paint(DIM, escape(observation.kind(), 60)));
         let source = observation.source();

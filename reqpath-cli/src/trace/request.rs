@@ -76,7 +76,9 @@ fn body(data: &[String]) -> Result<Option<Vec<u8>>, Mistake> {
         match part.strip_prefix('@') {
             Some(file) => {
                 // curl drops line breaks when -d reads a file.
-                body.extend(read(Path::new(file))?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+                body.extend(
+                    read(Path::new(file))?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
+                );
             }
             None => body.extend_from_slice(part.as_bytes()),
         }

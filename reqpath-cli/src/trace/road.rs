@@ -73,7 +73,8 @@ fn http(road: &mut Road, arguments: &TraceArguments) -> Result<(), Mistake> {
         road.tls.alpn = vec![b"http/1.1".to_vec()];
     }
     if flags.http2 {
-        road.http.version = if arguments.url.starts_with("https://") { Version::Auto } else { Version::Http2 };
+        road.http.version =
+            if arguments.url.starts_with("https://") { Version::Auto } else { Version::Http2 };
     }
     road.http.idle.clone_from(&arguments.road.idle);
     for url in &arguments.road.clock_from {
@@ -90,7 +91,8 @@ fn read(flag: &'static str, file: &Path) -> Result<Vec<u8>, Mistake> {
     let error = |source| Mistake::File { flag, file: file.to_owned(), source };
     let limit = FILE_LIMIT_MIB << 20;
     let mut bytes = Vec::new();
-    let length = File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(error)?;
+    let length =
+        File::open(file).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(error)?;
     if length as u64 > limit {
         return Err(Mistake::TooLarge { file: file.to_owned(), limit: FILE_LIMIT_MIB });
     }

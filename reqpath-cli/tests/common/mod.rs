@@ -34,7 +34,8 @@ pub(crate) fn reqpath() -> Command {
 
 /// Removes what could lead a request elsewhere.
 pub(crate) fn clean(command: &mut Command) {
-    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
+    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"]
+    {
         command.env_remove(name);
     }
 }
