@@ -60,8 +60,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         }
         (None, route) => {
             let interface = route.as_ref().and_then(|route| route.0.interface.clone());
-            let place =
-                interface.map_or_else(|| "its network".to_owned(), |interface| format!("{interface}"));
+            let place = interface.map_or_else(|| "its network".to_owned(), String::from);
             let whom = route.as_ref().and_then(|route| route.0.gateway).unwrap_or(peer.ip());
             (format!("nobody answers for {whom} on {place}"), format!("ip neigh show {whom}"))
         }
