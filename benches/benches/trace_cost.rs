@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use reqpath_benches::{
-    Bare, Blackbox, Cost, CpuTime, Error, Server, Spread, drive, machine, serve_if_asked, write_section,
+    Bare, Blackbox, Cost, CpuTime, Error, Ours, Server, Spread, drive, machine, serve_if_asked, write_section,
 };
 
 /// How much is measured.
@@ -67,7 +67,8 @@ fn main() -> ExitCode {
 async fn run(quick: bool) -> Result<(), Error> {
     let size = if quick { QUICK } else { FULL };
     let server = Server::start()?;
-    let peers = Peers {
+    let contenders = Contenders {
+        ours: Ours::new(&server)?,
         bare: Bare::new(server.issuer())?,
         exporter: match Blackbox::start(&server.issuer_file()).await {
             Ok(exporter) => Some(exporter),
@@ -82,97 +83,158 @@ async fn run(quick: bool) -> Result<(), Error> {
     let mut table = Table::new();
     for aim in &AIMS {
         for at_once in [1, size.at_once] {
-            let rounds = peers.measure(aim.tls, at_once, size).await?;
-            let rows = table.add(aim, at_once, &rounds);
-            println!("{rows}");
+            let rounds = contenders.measure(aim.tls, at_once, size).await?;
+            table.add(aim, at_once, &rounds);
         }
     }
+    let section = table.section(size);
+    println!("{section}");
     if !quick {
         let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/results.md");
-        write_section(&results, "trace_cost", &table.section(size, peers.exporter.is_some()))?;
+        write_section(&results, "trace_cost", &section)?;
     }
     Ok(())
 }
 
 /// Everything that is measured.
-struct Peers {
+struct Contenders {
     server: Server,
+    ours: Ours,
     bare: Bare,
     exporter: Option<Blackbox>,
 }
 
 /// What each cost in one round.
 struct Round {
+    ours: Cost,
     bare: Cost,
     exporter: Option<Cost>,
 }
 
-impl Peers {
+impl Contenders {
     async fn measure(&self, tls: bool, at_once: usize, size: Size) -> Result<Vec<Round>, Error> {
         // Once beforehand, so that nobody pays for what is only paid once.
-        self.round(tls, at_once, size.probes / 10, size.exporter_probes / 10).await?;
+        let warm = Size { probes: size.probes / 4, exporter_probes: size.exporter_probes / 4, ..size };
+        self.round(tls, at_once, warm, true).await?;
         let mut rounds = Vec::with_capacity(size.rounds);
-        for _ in 0..size.rounds {
-            rounds.push(self.round(tls, at_once, size.probes, size.exporter_probes).await?);
+        for number in 0..size.rounds {
+            // Each goes first as often as the other.
+            rounds.push(self.round(tls, at_once, size, number % 2 == 0).await?);
         }
         Ok(rounds)
     }
 
-    async fn round(
-        &self,
-        tls: bool,
-        at_once: usize,
-        probes: usize,
-        exporter_probes: usize,
-    ) -> Result<Round, Error> {
-        let bare = drive(probes, at_once, CpuTime::of_self, |number| {
-            self.bare.probe(tls, self.server.address(tls, number))
-        });
-        let bare = bare.await?;
+    async fn round(&self, tls: bool, at_once: usize, size: Size, ours_first: bool) -> Result<Round, Error> {
+        let ours = || drive(size.probes, at_once, CpuTime::of_self, |number| self.ours.probe(tls, number));
+        let bare = || {
+            drive(size.probes, at_once, CpuTime::of_self, |number| {
+                self.bare.probe(tls, self.server.address(tls, number))
+            })
+        };
+        let (ours, bare) = if ours_first {
+            let ours = ours().await?;
+            (ours, bare().await?)
+        } else {
+            let bare = bare().await?;
+            (ours().await?, bare)
+        };
         let exporter = match &self.exporter {
             Some(exporter) => {
                 let probe = |number| async move { exporter.probe(&self.server.url(tls, number)).await };
-                Some(drive(exporter_probes, at_once, || exporter.cpu(), probe).await?)
+                Some(drive(size.exporter_probes, at_once, || exporter.cpu(), probe).await?)
             }
             None => None,
         };
-        Ok(Round { bare, exporter })
+        Ok(Round { ours, bare, exporter })
     }
 }
 
 /// The figures as Markdown.
 struct Table {
-    rows: String,
+    figures: String,
+    ratios: String,
 }
 
 impl Table {
     fn new() -> Self {
-        Self { rows: String::new() }
+        Self { figures: String::new(), ratios: String::new() }
     }
 
-    fn add(&mut self, aim: &Aim, at_once: usize, rounds: &[Round]) -> String {
-        let mut rows = String::new();
-        let what = if aim.tls { "HTTPS" } else { "HTTP" };
+    fn add(&mut self, aim: &Aim, at_once: usize, rounds: &[Round]) {
+        let scheme = if aim.tls { "HTTPS" } else { "HTTP" };
         let mut row = |client: &str, costs: Vec<Cost>| {
-            let micros = |f: fn(&Cost) -> f64| {
-                Spread::of(costs.iter().map(f)).map(|s| s.to_string()).unwrap_or_default()
-            };
+            let micros = |f: fn(&Cost) -> f64| shown(Spread::of(costs.iter().map(f)), 0);
             let _ = writeln!(
-                rows,
-                "| {what} | {at_once} | {client} | {} | {} | {} |",
+                self.figures,
+                "| {scheme} | {at_once} | {client} | {} | {} | {} |",
                 micros(|cost| cost.cpu.as_secs_f64() * 1e6),
                 micros(|cost| cost.wall.as_secs_f64() * 1e6),
                 micros(|cost| cost.per_second),
             );
         };
-        row("bare", rounds.iter().map(|round| round.bare).collect());
-        row("exporter", rounds.iter().filter_map(|round| round.exporter).collect());
-        self.rows.push_str(&rows);
-        rows
+        row("reqpath", rounds.iter().map(|round| round.ours).collect());
+        row("bare hyper + rustls", rounds.iter().map(|round| round.bare).collect());
+        row("blackbox-exporter", rounds.iter().filter_map(|round| round.exporter).collect());
+
+        let over_bare = Spread::of(rounds.iter().map(|round| ratio(round.ours, round.bare)));
+        let over_exporter =
+            Spread::of(rounds.iter().filter_map(|round| Some(ratio(round.exporter?, round.ours))));
+        let _ = writeln!(
+            self.ratios,
+            "| {scheme} | {at_once} | {} | ≤ {:.2}{} | {} | ≥ {:.1}{} |",
+            shown(over_bare, 2),
+            aim.over_bare,
+            met(over_bare.map(|spread| spread.median <= aim.over_bare)),
+            shown(over_exporter, 1),
+            aim.over_exporter,
+            met(over_exporter.map(|spread| spread.median >= aim.over_exporter)),
+        );
     }
 
-    fn section(&self, _: Size, _: bool) -> String {
-        format!("{}\n{}", machine(), self.rows)
+    fn section(&self, size: Size) -> String {
+        format!(
+            "## What a trace costs\n\n\
+             Written by `cargo bench -p reqpath-benches`: {} rounds, in each of which every client in turn sends \
+             {} probes (the exporter {}) to a small server in another process on loopback.\n\
+             One probe is one new connection, one GET and its answer; HTTPS is a full TLS 1.3 handshake with an \
+             EC P-256 leaf and issuer.\n\
+             reqpath runs every stage of the road, records, judges and reports, without looks beside the road; \
+             the bare client records nothing; the exporter is the packaged `prometheus-blackbox-exporter`, asked \
+             over its `/probe`.\n\
+             Processor time is user and system time of the client's process alone.\n\
+             Each figure is the median of the rounds, with the smallest and the largest.\n\n\
+             Machine: {}, {}.\n\n\
+             | | at once | client | processor time, µs a probe | wall time, µs a probe | probes a second |\n\
+             |---|---:|---|---:|---:|---:|\n{}\n\
+             Ratios are taken within a round, so that whatever else the machine did meets both sides.\n\n\
+             | | at once | reqpath's processor time over the bare client's | aim | reqpath's probes for a second \
+             of processor time over the exporter's | aim |\n\
+             |---|---:|---:|---|---:|---|\n{}",
+            size.rounds,
+            size.probes,
+            size.exporter_probes,
+            machine(),
+            jiff::Timestamp::now().strftime("%Y-%m-%d"),
+            self.figures,
+            self.ratios,
+        )
+    }
+}
+
+/// Processor time of one over that of another.
+fn ratio(one: Cost, other: Cost) -> f64 {
+    one.cpu.as_secs_f64() / other.cpu.as_secs_f64()
+}
+
+fn shown(spread: Option<Spread>, digits: usize) -> String {
+    spread.map_or_else(|| "not measured".to_owned(), |spread| format!("{spread:.digits$}"))
+}
+
+fn met(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => " met",
+        Some(false) => " **not met**",
+        None => "",
     }
 }
 

@@ -10,6 +10,7 @@ mod blackbox;
 mod cpu;
 mod drive;
 mod figures;
+mod ours;
 mod results;
 mod server;
 
@@ -18,6 +19,7 @@ pub use blackbox::Blackbox;
 pub use cpu::CpuTime;
 pub use drive::{Cost, drive};
 pub use figures::Spread;
+pub use ours::Ours;
 pub use results::{machine, write_section};
 pub use server::{Server, serve_if_asked};
 

@@ -79,6 +79,12 @@ impl Server {
         addresses[number % addresses.len()]
     }
 
+    /// How many different addresses there are of each kind.
+    #[must_use]
+    pub fn ports(&self) -> usize {
+        self.http.len()
+    }
+
     /// The URL that the probe of this number asks for.
     #[must_use]
     pub fn url(&self, tls: bool, number: usize) -> String {
