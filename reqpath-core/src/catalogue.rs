@@ -9,7 +9,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue of these causes.
+    /// A catalogue of these causes. One that is given twice, by two stages of one crate, stands once.
     ///
     /// # Errors
     ///
@@ -20,6 +20,9 @@ impl Catalogue {
             let code = cause.code;
             if !is_code(code) {
                 return Err(CatalogueError::NotACode { code });
+            }
+            if known.iter().any(|other| std::ptr::eq(*other, cause)) {
+                continue;
             }
             if known.iter().any(|other| other.code == code) {
                 return Err(CatalogueError::TwoOfOneCode { code });
@@ -70,5 +73,10 @@ mod tests {
         );
         assert_eq!(Catalogue::new([&BAD]).unwrap_err(), CatalogueError::NotACode { code: "A.One" });
         assert!(Catalogue::new([&ONE]).unwrap().find("a.one").is_some());
+        assert_eq!(
+            Catalogue::new([&ONE, &ONE]).unwrap().iter().count(),
+            1,
+            "the same record twice is one cause"
+        );
     }
 }

@@ -67,6 +67,9 @@ pub struct Contact {
     pub most: u32,
     /// What it is for.
     pub why: Cow<'static, str>,
+    /// Whether only the first trial makes it, however many samples there are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
 }
 
 impl Contact {
@@ -78,7 +81,14 @@ impl Contact {
         most: u32,
         why: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { kind, with: with.into(), most, why: why.into() }
+        Self { kind, with: with.into(), most, why: why.into(), once: false }
+    }
+
+    /// Made by the first trial only: a look beside the road.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 }
 

@@ -45,7 +45,7 @@ pub use evidence::{AnyEvidence, Evidence};
 pub use finding::{Finding, Weight};
 pub use handed::{Addresses, Again, Destination, Dialled, Proxy, Redial};
 pub use judging::{Judgement, judge};
-pub use observation::{Data, Observation, ObservationId};
+pub use observation::{Data, Observation, ObservationId, Stored};
 pub use path::{Hop, HopKind, Path};
 pub use pipeline::{Pipeline, PipelineBuilder, Trace};
 pub use report::{HopState, ProbeError, Report, RuledOut, SCHEMA, Tri};
@@ -60,7 +60,7 @@ pub use vantage::{
     ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,
     SystemAnswer, SystemLookupError, Unavailable, Vantage,
 };
-pub use verdict::{At, CauseRef, Outcome, Verdict};
+pub use verdict::{At, CauseRef, LegEnds, Outcome, Verdict};
 
 #[doc(hidden)]
 pub use serde_json;

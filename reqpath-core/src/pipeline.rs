@@ -203,11 +203,13 @@ impl Pipeline {
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
         let Some(front) = trace.path.front() else { return Vec::new() };
         let at = front.at_sample(0);
-        let times = trace.trials().saturating_mul(trace.target.max_redirects().saturating_add(1));
+        // A redirect is a road of its own, and each may lead to another.
+        let roads = trace.target.max_redirects().saturating_add(1);
         let mut plan: Vec<Contact> =
             self.stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, &trace.target)).collect();
         for contact in &mut plan {
-            contact.most = contact.most.saturating_mul(times);
+            let trials = if contact.once { 1 } else { trace.trials() };
+            contact.most = contact.most.saturating_mul(trials).saturating_mul(roads);
         }
         plan
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// What stands where a secret stood.
 pub(crate) const REDACTED: &str = "[redacted]";
@@ -20,36 +20,70 @@ const SECRET_HEADERS: [&str; 9] = [
     "authentication-info",
 ];
 
-/// Parts of a header's or query parameter's name that make its value secret.
-const SECRET_WORDS: [&str; 13] = [
+/// What makes a value secret wherever it stands in a header's or query parameter's name.
+const SECRET_WORDS: [&str; 19] = [
     "token",
     "secret",
     "passw",
-    "passwd",
     "pwd",
     "apikey",
     "api_key",
     "api-key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "subscription_key",
+    "subscription-key",
     "signature",
-    "sig",
     "credential",
     "session",
-    "auth",
+    "samlresponse",
 ];
+
+/// Short words that count only alone, or half the language is secret.
+const SECRET_PARTS: [&str; 7] = ["sig", "auth", "jwt", "otp", "dsn", "pass", "bearer"];
+
+/// Words that make a header ending in `-Key` a key of another kind.
+const OPEN_KEYS: [&str; 4] = ["cache", "surrogate", "idempotency", "websocket"];
+
+/// How a value begins that is a credential under whatever name.
+const CREDENTIALS: [&str; 4] = ["bearer ", "basic ", "digest ", "negotiate "];
+
+/// Headers whose values are URLs.
+const URL_HEADERS: [&str; 4] = ["location", "referer", "content-location", "refresh"];
 
 /// Whether a header's value must not be stored.
 #[must_use]
 pub(crate) fn secret_header(name: &str) -> bool {
-    SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) || secret_name(name)
+    SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) || secret_name(name) || is_key(name)
+}
+
+/// A header as it may be stored: without its value where that is secret, without the secrets of a URL.
+pub(crate) fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    let begins = |with: &&str| value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if secret_header(name) || CREDENTIALS.iter().any(|scheme| begins(&scheme)) {
+        return Cow::Borrowed(REDACTED);
+    }
+    if matches!(name.len(), 7 | 8 | 16) && URL_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return Cow::Owned(redact_url(value));
+    }
+    Cow::Borrowed(value)
 }
 
 fn secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| match *word {
-        // Short words count only alone, or half the language is secret.
-        "sig" | "auth" => name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == *word),
-        word => name.contains(word),
-    }) || matches!(name.as_str(), "key" | "code" | "jwt" | "pass")
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+        || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| SECRET_PARTS.contains(&part))
+        || matches!(name.as_str(), "key" | "code")
+}
+
+/// `X-Functions-Key` and its like.
+fn is_key(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.ends_with("-key") && !OPEN_KEYS.iter().any(|word| lower.contains(word))
 }
 
 /// The URL with user, password and secret query values replaced.
@@ -89,22 +123,56 @@ pub fn redact_url(url: &str) -> String {
 /// A relative reference, or something that is no URL at all.
 fn redact_reference(text: &str) -> String {
     let text = text.split('#').next().unwrap_or_default();
-    let text = match text.rsplit_once('@') {
-        Some((_, after)) => Cow::Owned(format!("{REDACTED}@{after}")),
-        None => Cow::Borrowed(text),
+    let (head, query) = match text.split_once('?') {
+        Some((head, query)) => (head, Some(query)),
+        None => (text, None),
     };
-    match text.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", redact_query(query)),
-        None => text.into_owned(),
+    let relative = text.starts_with(['/', '?', '.']) && !text.starts_with("//");
+    let head = match head.rsplit_once('@') {
+        Some((_, after)) if !relative => Cow::Owned(format!("{REDACTED}@{after}")),
+        _ => Cow::Borrowed(head),
+    };
+    let Some(query) = query else { return head.into_owned() };
+    // `http://user:pass?word@host` does not parse; the half before the `?` is as secret as the other.
+    let place = head.split_once("://").map_or(&*head, |(_, place)| place);
+    if !relative && query.contains('@') && place.contains(':') {
+        return REDACTED.to_owned();
     }
+    format!("{head}?{}", redact_query(query))
 }
 
 fn redact_query(query: &str) -> String {
-    let parts = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if secret_name(name) => Cow::Owned(format!("{name}={REDACTED}")),
-        _ => Cow::Borrowed(pair),
-    });
-    parts.collect::<Vec<_>>().join("&")
+    let mut out = String::with_capacity(query.len());
+    let mut within = false;
+    for part in query.split_inclusive(['&', ';']) {
+        let pair = part.trim_end_matches(['&', ';']);
+        match pair.split_once('=') {
+            Some((name, _)) if secret_name(&decoded(name)) => {
+                out.push_str(name);
+                out.push('=');
+                out.push_str(REDACTED);
+                within = true;
+            }
+            // A secret may itself hold a `;`.
+            None if within => {}
+            _ => {
+                out.push_str(pair);
+                within = false;
+            }
+        }
+        out.push_str(&part[pair.len()..]);
+        within &= part.ends_with(';');
+    }
+    out
+}
+
+/// A name or value of a query as it is meant: `%41` is `A`, `+` a blank.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    // Without `&` and `=` the whole is one name.
+    form_urlencoded::parse(text.as_bytes()).next().map_or(Cow::Borrowed(""), |(name, _)| name)
 }
 
 /// Removes the secrets of one request from whatever comes back.
@@ -132,6 +200,24 @@ impl Scrubber {
         }
     }
 
+    /// Adds the secret values of a query, or of a form, as they stand there and as they are meant.
+    pub(crate) fn add_query(&mut self, query: &str) {
+        for pair in query.split(['&', ';']) {
+            if let Some((name, value)) = pair.split_once('=')
+                && secret_name(&decoded(name))
+            {
+                self.add_encoded(value);
+            }
+        }
+    }
+
+    /// Adds a percent-encoded secret, as it stands and as it is meant.
+    pub(crate) fn add_encoded(&mut self, secret: &str) {
+        self.add(secret);
+        self.add(&decoded(&secret.replace('+', "%2B")));
+        self.add(&decoded(secret));
+    }
+
     /// The text without any of the secrets.
     #[must_use]
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -147,17 +233,10 @@ impl Scrubber {
     /// A header's value as it may be stored.
     #[must_use]
     pub fn header<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
-        if secret_header(name) {
-            return Cow::Borrowed(REDACTED);
+        match shown(name, value) {
+            Cow::Borrowed(value) => self.scrub(value),
+            Cow::Owned(value) => Cow::Owned(self.scrub(&value).into_owned()),
         }
-        if matches!(name.len(), 7 | 8 | 16)
-            && ["location", "referer", "content-location", "refresh"]
-                .iter()
-                .any(|n| name.eq_ignore_ascii_case(n))
-        {
-            return Cow::Owned(self.scrub(&redact_url(value)).into_owned());
-        }
-        self.scrub(value)
     }
 }
 
@@ -167,18 +246,52 @@ mod tests {
 
     #[test]
     fn ordinary_words_are_not_secrets() {
-        for name in ["Author", "author_id", "design", "page", "Content-Type", "X-Request-Id", "ETag"] {
+        for name in [
+            "Author",
+            "author_id",
+            "design",
+            "page",
+            "Content-Type",
+            "X-Request-Id",
+            "ETag",
+            "X-Cache-Key",
+            "Monkey",
+        ] {
             assert!(!secret_header(name), "{name}");
         }
-        for name in ["Authorization", "X-Vault-Token", "api_key", "sig", "X-Session-Id", "Set-Cookie"] {
+        for name in [
+            "Authorization",
+            "X-Vault-Token",
+            "api_key",
+            "sig",
+            "X-Session-Id",
+            "Set-Cookie",
+            "X-Functions-Key",
+            "Ocp-Apim-Subscription-Key",
+            "id-jwt",
+        ] {
             assert!(secret_header(name), "{name}");
         }
+        assert_eq!(shown("X-Upstream", "Bearer abc"), REDACTED);
+        assert_eq!(shown("Referer", "https://a.example/?token=x"), "https://a.example/?token=[redacted]");
     }
 
     #[test]
     fn relative_references_lose_their_secrets_too() {
         assert_eq!(redact_url("/next?token=abc&x=1#f"), "/next?token=[redacted]&x=1");
         assert_eq!(redact_url("user:pw@host/x"), "[redacted]@host/x");
+        assert_eq!(redact_url("/a?token=one@two&mail=me@x.example"), "/a?token=[redacted]&mail=me@x.example");
+        assert_eq!(redact_url("/@me?page=2"), "/@me?page=2");
+        for url in ["http://user:pa?ss@ho st/", "http://user:pa?ss@host/", "http://us er:pass@host/"] {
+            let shown = redact_url(url);
+            assert!(!shown.contains("pa") && !shown.contains("ss@"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_query_hides_no_secret_behind_its_spelling() {
+        let shown = redact_url("https://a.example/?%74oken=one&x=1;pwd=two;three;y=2&passwd=four");
+        assert_eq!(shown, "https://a.example/?%74oken=[redacted]&x=1;pwd=[redacted];;y=2&passwd=[redacted]");
     }
 
     #[test]

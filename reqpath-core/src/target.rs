@@ -10,8 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use url::{Host, Url};
 
-use crate::secret::{REDACTED, secret_header};
+use crate::secret::{REDACTED, shown};
 use crate::{Micros, Scrubber, TargetError, redact_url};
+
+/// A body beyond this is not searched for secrets, in bytes.
+const LARGEST_FORM: usize = 64 << 10;
 
 /// How the request is carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +47,25 @@ pub struct Header {
     pub value: String,
 }
 
+impl Header {
+    /// A header.
+    ///
+    /// # Errors
+    ///
+    /// When the name is not a token, or the value holds a control character other than a tab.
+    pub fn new(name: &str, value: &str) -> Result<Self, TargetError> {
+        let printable = |b: u8| b == b'\t' || !b.is_ascii_control();
+        if !is_token(name) || !value.bytes().all(printable) {
+            return Err(TargetError::Header { header: name.to_owned() });
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    fn is_secret(&self) -> bool {
+        shown(&self.name, &self.value) == REDACTED
+    }
+}
+
 impl Serialize for Header {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -51,15 +73,13 @@ impl Serialize for Header {
             name: &'a str,
             value: &'a str,
         }
-        let value = if secret_header(&self.name) { REDACTED } else { &self.value };
-        Stored { name: &self.name, value }.serialize(serializer)
+        Stored { name: &self.name, value: &shown(&self.name, &self.value) }.serialize(serializer)
     }
 }
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if secret_header(&self.name) { REDACTED } else { &self.value };
-        write!(f, "{}: {value:?}", self.name)
+        write!(f, "{}: {:?}", self.name, shown(&self.name, &self.value))
     }
 }
 
@@ -155,10 +175,10 @@ impl Expectation {
 /// assert_eq!(target.path_and_query(), "/v1/users?page=2");
 /// # Ok::<(), reqpath_core::TargetError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target(Arc<Inner>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Inner {
     url: String,
     scheme: Scheme,
@@ -167,6 +187,8 @@ struct Inner {
     port: u16,
     path_and_query: String,
     user_info: Option<(String, String)>,
+    /// Whether the URL had credentials that a report left out.
+    user_info_left_out: bool,
     method: String,
     headers: Vec<Header>,
     body: Arc<[u8]>,
@@ -194,7 +216,7 @@ impl Target {
     /// When the URL does not parse, is neither http nor https, or has no host.
     pub fn builder(url: &str) -> Result<TargetBuilder, TargetError> {
         let shown = || redact_url(url);
-        let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let with_scheme = if has_scheme(url) { url.to_owned() } else { format!("http://{url}") };
         let parsed = Url::parse(&with_scheme).map_err(|source| TargetError::Url { url: shown(), source })?;
         let scheme = match parsed.scheme() {
             "http" => Scheme::Http,
@@ -222,6 +244,7 @@ impl Target {
             port: parsed.port_or_known_default().unwrap_or(80),
             path_and_query,
             user_info,
+            user_info_left_out: false,
             method: "GET".to_owned(),
             headers: Vec::new(),
             body: Arc::from([]),
@@ -375,16 +398,29 @@ impl Target {
     #[must_use]
     pub fn scrubber(&self) -> Scrubber {
         let mut scrubber = Scrubber::default();
-        for header in self.0.headers.iter().filter(|header| secret_header(&header.name)) {
+        for header in self.0.headers.iter().filter(|header| header.is_secret()) {
             scrubber.add(&header.value);
             // `Bearer abc`: the token alone is as secret as the whole.
             if let Some((_, token)) = header.value.split_once(' ') {
                 scrubber.add(token);
             }
+            if header.name.eq_ignore_ascii_case("cookie") {
+                let values = header.value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1));
+                values.for_each(|value| scrubber.add(value));
+            }
         }
         if let Some((user, password)) = &self.0.user_info {
-            scrubber.add(password);
-            scrubber.add(&format!("{user}:{password}"));
+            scrubber.add_encoded(password);
+            scrubber.add_encoded(&format!("{user}:{password}"));
+        }
+        if let Some((_, query)) = self.0.path_and_query.split_once('?') {
+            scrubber.add_query(query);
+        }
+        // A form with a password in it may come back in an error page.
+        if (1..=LARGEST_FORM).contains(&self.0.body.len())
+            && let Ok(form) = std::str::from_utf8(&self.0.body)
+        {
+            scrubber.add_query(form);
         }
         scrubber
     }
@@ -403,9 +439,45 @@ impl Target {
     }
 }
 
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 /// Describes a request, step by step.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TargetBuilder(Inner);
+
+impl fmt::Debug for TargetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Credentials, secret query values and the body stay out of every log.
+        f.debug_struct("Target")
+            .field("method", &self.method)
+            .field("url", &redact_url(&self.url))
+            .field("headers", &self.headers)
+            .field("body_length", &self.body_length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether it begins with a scheme; one further on belongs to a path or a query.
+fn has_scheme(url: &str) -> bool {
+    let of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    url.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(of_scheme))
+}
+
+/// A token of RFC 9110: a method, or a header's name.
+fn is_token(text: &str) -> bool {
+    let of_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(of_token)
+}
 
 impl TargetBuilder {
     /// The method, as given on the request line.
@@ -414,8 +486,7 @@ impl TargetBuilder {
     ///
     /// When it is not a token of RFC 9110.
     pub fn method(mut self, method: &str) -> Result<Self, TargetError> {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if method.is_empty() || !method.bytes().all(token) {
+        if !is_token(method) {
             return Err(TargetError::Method { method: method.to_owned() });
         }
         method.clone_into(&mut self.0.method);
@@ -426,16 +497,9 @@ impl TargetBuilder {
     ///
     /// # Errors
     ///
-    /// When the name is not a token, or the value holds a line break or NUL.
+    /// When the name is not a token, or the value holds a control character other than a tab.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, TargetError> {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty()
-            || !name.bytes().all(token)
-            || value.bytes().any(|b| matches!(b, 0 | b'\r' | b'\n'))
-        {
-            return Err(TargetError::Header { header: name.to_owned() });
-        }
-        self.0.headers.push(Header { name: name.to_owned(), value: value.to_owned() });
+        self.0.headers.push(Header::new(name, value)?);
         Ok(self)
     }
 
@@ -523,8 +587,12 @@ fn get() -> String {
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut url = redact_url(&self.0.url);
+        if self.0.user_info_left_out {
+            url = url.replacen("://", &format!("://{REDACTED}@"), 1);
+        }
         Wire {
-            url: redact_url(&self.0.url),
+            url,
             method: self.0.method.clone(),
             headers: self.0.headers.clone(),
             body_length: self.0.body_length,
@@ -541,8 +609,9 @@ impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
         // `[redacted]@` does not parse as user information, and says nothing that is needed again.
-        let url = wire.url.replacen(&format!("{REDACTED}@"), "", 1);
+        let url = wire.url.replacen(&format!("://{REDACTED}@"), "://", 1);
         let mut inner = Self::builder(&url).map_err(serde::de::Error::custom)?.0;
+        inner.user_info_left_out = url != wire.url;
         inner.method = wire.method;
         inner.headers = wire.headers;
         inner.body_length = wire.body_length;
@@ -579,11 +648,11 @@ mod tests {
         let json = serde_json::to_string(&target).unwrap();
         for secret in ["hunter22", "abcd", "zyxw"] {
             assert!(!json.contains(secret), "{json}");
-            assert!(!format!("{:?}", target.headers()).contains(secret));
+            assert!(!format!("{:?} {target:?} {:?}", target.headers(), target.to_builder()).contains(secret));
         }
         let back: Target = serde_json::from_str(&json).unwrap();
         assert_eq!((back.host(), back.port(), back.body_length()), ("api.example", 443, 13));
-        assert_eq!(serde_json::to_string(&back).unwrap(), json.replace("[redacted]@", ""));
+        assert_eq!(serde_json::to_string(&back).unwrap(), json);
     }
 
     #[test]
@@ -591,6 +660,39 @@ mod tests {
         assert_eq!(Target::get("https://[2001:db8::1]/").unwrap().authority(), "[2001:db8::1]");
         assert_eq!(Target::get("http://h.example:8080/").unwrap().authority(), "h.example:8080");
         assert_eq!(Target::get("h.example").unwrap().url(), "http://h.example/");
+    }
+
+    #[test]
+    fn what_comes_back_holds_no_secret_however_it_is_spelt() {
+        let target = Target::builder("https://me:p%40ss%2Bword@api.example/?access_token=q%20value&x=open")
+            .unwrap()
+            .header("Cookie", "theme=dark-blue; sid=s3ss10n")
+            .unwrap()
+            .header("X-Upstream", "Bearer t0k3n-of-mine")
+            .unwrap()
+            .body(b"user=me&password=f0rm+field".as_slice())
+            .build();
+        let page =
+            "p%40ss%2Bword p@ss+word q%20value q value s3ss10n t0k3n-of-mine f0rm+field f0rm field open";
+        let scrubbed = target.scrubber().scrub(page).into_owned();
+        assert_eq!(scrubbed.replace("[redacted]", "").trim_start(), "open", "{scrubbed}");
+    }
+
+    #[test]
+    fn a_scheme_further_on_is_none() {
+        let target = Target::get("h.example/go?to=http://other.example/").unwrap();
+        assert_eq!((target.host(), target.path_and_query()), ("h.example", "/go?to=http://other.example/"));
+    }
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_refused() {
+        let builder = || Target::builder("http://h.example/").unwrap();
+        for (name, value) in
+            [("", "x"), ("a b", "x"), ("X", "a\r\nY: b"), ("X", "a\u{0}"), ("X", "\u{1b}["), ("X", "\u{7f}")]
+        {
+            assert!(builder().header(name, value).is_err(), "{name:?}: {value:?}");
+        }
+        assert!(builder().header("X", "tab\tand é").is_ok());
     }
 
     #[test]

@@ -64,7 +64,18 @@ fn push(out: &mut String, c: char) {
 
 /// Characters that change how their neighbours are shown without being seen themselves.
 fn invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -76,5 +87,6 @@ mod tests {
         let hostile = "\u{1b}]0;title\u{7}\r\n\u{202e}evil\u{9b}31m";
         assert!(escape(hostile, 1000).chars().all(|c| !c.is_control() && c != '\u{202e}'));
         assert!(escape_bytes(hostile.as_bytes(), 1000).chars().all(|c| !c.is_control()));
+        assert_eq!(escape("a\u{61c}\u{e0041}\u{ad}b", 10), "a\\u{61c}\\u{e0041}\\u{ad}b");
     }
 }
