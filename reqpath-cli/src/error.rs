@@ -47,9 +47,25 @@ impl Mistake {
 
 /// What clap found: help and version are no mistakes.
 pub(crate) fn of_clap(error: &clap::Error) -> ExitCode {
-    // Nothing is left to be done when even this cannot be printed.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        // Nothing is left to be done when even this cannot be printed.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    }
+    anstream::eprintln!("reqpath: {}; see --help", one_line(&error.to_string()));
+    ExitCode::from(2)
+}
+
+/// What clap says over several lines, without the usage it adds.
+fn one_line(text: &str) -> String {
+    let said = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said = said.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said).replace(" tip: ", "; ");
+    reqpath_core::escape(&said, 600)
 }
 
 /// An error with all its reasons, in one line, safe to print.
