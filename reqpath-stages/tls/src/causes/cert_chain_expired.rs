@@ -2,7 +2,7 @@ use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, failed, leaf_in_date, unless};
 use crate::command::openssl;
-use crate::evidence::{Certificate, Handshake, Moment, Verification, span};
+use crate::evidence::{Certificate, Handshake, Moment, Reason, Verification, span};
 
 cause! {
     /// A certificate above the server's own is out of date, while the server's own is not.
@@ -71,7 +71,7 @@ fn said(place: usize, certificate: &Certificate, clock: Moment) -> String {
 }
 
 fn refused_for_dates(handshake: &Handshake) -> bool {
-    handshake.verification.as_ref().and_then(Verification::reason).is_some_and(|reason| reason.is_date())
+    handshake.verification.as_ref().and_then(Verification::reason).is_some_and(Reason::is_date)
 }
 
 fn why_not(handshake: &Handshake) -> Option<String> {

@@ -40,9 +40,7 @@ cause! {
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let seen = doubtful(case, at)
-        .find(|seen| seen.name_misfits())
-        .ok_or_else(|| unless(case, at, |handshake| fits(handshake)))?;
+    let seen = doubtful(case, at).find(|seen| seen.name_misfits()).ok_or_else(|| unless(case, at, fits))?;
     let mut finding =
         Finding::new(at, &seen, format!("the certificate is not for `{}`: {}", seen.host, names(&seen)))
             .next(format!(

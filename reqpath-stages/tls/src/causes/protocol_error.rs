@@ -67,6 +67,10 @@ fn what(seen: &Seen<'_, Handshake>) -> Option<String> {
             Some(alert) => format!("the server ended the handshake by {alert}"),
             None => "the server ended the handshake by an alert".to_owned(),
         },
+        Ended::Malformed if error(handshake).contains("PayloadTooLarge") => {
+            "the server sent a message, most likely its certificates, beyond the 64 KiB that are read"
+                .to_owned()
+        }
         Ended::Malformed => format!("what the server sent breaks the rules of TLS ({after})"),
         Ended::Closed => format!("the connection was closed (FIN) during the handshake, {after}"),
         Ended::Reset => format!("the connection was reset (RST) during the handshake, {after}"),

@@ -13,7 +13,7 @@ use super::setup::Ready;
 use super::tap::{Heard, Tap};
 use super::watch::Sight;
 use crate::der::Fields;
-use crate::evidence::{Alert, Chain, Ended, Handshake, Moment, Purpose, Staple, Verification, words};
+use crate::evidence::{Alert, Chain, Ended, Handshake, Moment, Purpose, Reason, Staple, Verification, words};
 
 /// How one handshake is to be made.
 #[derive(Debug)]
@@ -186,8 +186,7 @@ fn ended(error: &io::Error, inner: Option<&Error>, heard: &Heard, sight: &Sight)
 
 /// Asks the verifier once more, about a moment at which the chain was in date.
 fn note_apart_from_dates(record: &mut Handshake, ready: &Ready, name: &ServerName<'static>) {
-    let dates =
-        record.verification.as_ref().and_then(Verification::reason).is_some_and(|reason| reason.is_date());
+    let dates = record.verification.as_ref().and_then(Verification::reason).is_some_and(Reason::is_date);
     if !dates {
         return;
     }
