@@ -11,7 +11,7 @@ use crate::duration;
 
 /// Follows one request along its road and says where it died, and why.
 #[derive(Debug, Parser)]
-#[command(name = "reqpath", version, about, long_about = LONG, after_help = EXIT_STATUS, propagate_version = true)]
+#[command(name = "reqpath", version, long_about = LONG, after_help = EXIT_STATUS, propagate_version = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
