@@ -12,14 +12,19 @@ use super::netlink::{ask, attribute, attributes, u32_at};
 const HEADER: usize = 12;
 
 pub(crate) fn route(to: IpAddr) -> io::Result<Route> {
-    let mut found = None;
+    let mut found: Option<(Route, Option<u32>)> = None;
     let asked = ask(libc::NETLINK_ROUTE, libc::RTM_GETROUTE, false, &question(to), |kind, body| {
         if kind == libc::RTM_NEWROUTE {
             found = found.take().or_else(|| parse(body));
         }
     });
     match asked {
-        Ok(()) => found.ok_or_else(|| io::ErrorKind::InvalidData.into()),
+        Ok(()) => {
+            let (mut route, index) = found.ok_or(io::ErrorKind::InvalidData)?;
+            // After the netlink socket is closed: this one needs a descriptor too.
+            route.interface = index.and_then(name_of);
+            Ok(route)
+        }
         Err(error) => refusal(&error).map(Route::new).ok_or(error),
     }
 }
@@ -48,7 +53,9 @@ fn refusal(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-fn parse(body: &[u8]) -> Option<Route> {
+/// The route, and the number of its interface.
+fn parse(body: &[u8]) -> Option<(Route, Option<u32>)> {
+    let mut index = None;
     let mut route = Route::new(match *body.get(7)? {
         libc::RTN_UNICAST => "unicast",
         libc::RTN_LOCAL => "local",
@@ -63,10 +70,7 @@ fn parse(body: &[u8]) -> Option<Route> {
     });
     for (kind, value) in attributes(body.get(HEADER..)?) {
         match kind {
-            libc::RTA_OIF => {
-                let name = u32_at(value, 0).and_then(|index| if_indextoname(index).ok());
-                route.interface = name.and_then(|name| name.into_string().ok());
-            }
+            libc::RTA_OIF => index = u32_at(value, 0),
             libc::RTA_GATEWAY => route.gateway = address(value),
             // A next hop of the other family: two bytes of family before it.
             libc::RTA_VIA => route.gateway = value.get(2..).and_then(address),
@@ -78,7 +82,11 @@ fn parse(body: &[u8]) -> Option<Route> {
             _ => {}
         }
     }
-    Some(route)
+    Some((route, index))
+}
+
+fn name_of(index: u32) -> Option<String> {
+    if_indextoname(index).ok()?.into_string().ok().filter(|name| !name.is_empty())
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

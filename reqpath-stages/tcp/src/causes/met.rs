@@ -35,24 +35,31 @@ pub(super) fn met<'a>(case: &'a Case, at: &'a Subject, deaths: &[Death]) -> Resu
     let peer = at.address().ok_or(Decline::Absent)?;
     let ended: Vec<Seen<'a, Attempt>> =
         case.of::<Attempt>(at).filter(|attempt| attempt.outcome != Outcome::GivenUp).collect();
-    let last = ended.last().ok_or(Decline::Absent)?;
+    let first = ended.first().ok_or(Decline::Absent)?;
     let met = |attempt: &&Seen<'a, Attempt>| attempt.death().is_some_and(|death| deaths.contains(&death));
     let on_road = ended.iter().filter(met).find(|attempt| attempt.purpose == Purpose::Road);
     let Some(attempt) = on_road.or_else(|| ended.iter().find(met)) else {
-        return Err(Decline::not(otherwise(peer, last), last));
+        return Err(Decline::not(otherwise(peer, first), first));
     };
     Ok(Met { peer, attempt: *attempt, times: ended.iter().filter(met).count(), of: ended.len() })
 }
 
 /// How an attempt ended, as the reason why it is not something else.
 fn otherwise(peer: PeerAddr, attempt: &Attempt) -> String {
-    if attempt.connected() {
-        return format!("the handshake with {peer} was completed in {}", attempt.elapsed_us);
-    }
-    let words = attempt.words().unwrap_or_default();
-    match attempt.icmp() {
-        Some(icmp) => format!("{peer}: {words}, and the message behind it is {}", icmp_name(icmp)),
-        None => format!("{peer}: {words} after {}, with no ICMP message behind it", attempt.elapsed_us),
+    let elapsed = attempt.elapsed_us;
+    let words = || attempt.words().unwrap_or_default();
+    match (attempt.death(), attempt.icmp()) {
+        (None, _) => format!("the handshake with {peer} was completed in {elapsed}"),
+        (Some(Death::Refused), _) => {
+            format!("{peer} answered our SYN with a RST after {elapsed}, and no ICMP message came with it")
+        }
+        (Some(Death::Unanswered), _) => format!("nothing at all came back from {peer} for {elapsed}"),
+        (Some(Death::Reset), _) => format!("{peer} completed the handshake, and then reset the connection"),
+        (Some(_), Some(icmp)) => {
+            let who = icmp.offender.map(|offender| format!(" from {offender}")).unwrap_or_default();
+            format!("{}, and what came back{who} is {}", words(), icmp_name(icmp))
+        }
+        (Some(_), None) => format!("{} after {elapsed}, and nothing came back from the network", words()),
     }
 }
 

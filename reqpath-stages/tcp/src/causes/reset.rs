@@ -48,10 +48,11 @@ cause! {
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    if case.first::<Broken>(at).is_ok() {
-        return ended_anyway(case, at, Closing::Reset);
-    }
-    let met = met(case, at, &[Death::Reset])?;
+    let met = match met(case, at, &[Death::Reset]) {
+        Ok(met) => met,
+        Err(_) if case.first::<Broken>(at).is_ok() => return ended_anyway(case, at, Closing::Reset),
+        Err(decline) => return Err(decline),
+    };
     let summary = format!(
         "{} completed the handshake and reset the connection at once, {} after our SYN{}",
         met.peer,
