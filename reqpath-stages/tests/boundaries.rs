@@ -1,5 +1,10 @@
 //! Invariants that a reader of the source can check, checked.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the message")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is the message"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,8 +33,21 @@ fn root() -> PathBuf {
 #[test]
 fn only_a_vantage_touches_the_world() {
     let forbidden = [
-        "TcpStream", "TcpSocket", "TcpListener", "UdpSocket", "std::fs", "tokio::fs", "fs::read", "File::open",
-        "process::Command", "env::var", "lookup_host", "to_socket_addrs", "socket2", "SystemTime::now", "getaddrinfo(",
+        "TcpStream",
+        "TcpSocket",
+        "TcpListener",
+        "UdpSocket",
+        "std::fs",
+        "tokio::fs",
+        "fs::read",
+        "File::open",
+        "process::Command",
+        "env::var",
+        "lookup_host",
+        "to_socket_addrs",
+        "socket2",
+        "SystemTime::now",
+        "getaddrinfo(",
     ];
     let mut files = Vec::new();
     for stage in ["client", "dns", "tcp", "tls", "http"] {
@@ -45,7 +63,12 @@ fn only_a_vantage_touches_the_world() {
                 continue;
             }
             for word in forbidden {
-                assert!(!line.contains(word), "{}:{}: `{word}` belongs in a vantage: {line}", file.display(), number + 1);
+                assert!(
+                    !line.contains(word),
+                    "{}:{}: `{word}` belongs in a vantage: {line}",
+                    file.display(),
+                    number + 1
+                );
             }
         }
     }
@@ -74,6 +97,9 @@ fn every_stage_crate_has_the_same_rooms() {
             let there = source.join(room).is_dir() || source.join(format!("{room}.rs")).is_file();
             assert!(there, "{stage} has no room `{room}`");
         }
-        assert!(source.join("options.rs").is_file() || source.join("options").is_dir(), "{stage} has no options");
+        assert!(
+            source.join("options.rs").is_file() || source.join("options").is_dir(),
+            "{stage} has no options"
+        );
     }
 }

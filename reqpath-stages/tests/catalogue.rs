@@ -1,5 +1,10 @@
 //! The catalogue as a whole: documented, illustrated by examples that hold, and survived by nothing worse than silence.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a failed expectation is the message")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is the message"
+)]
 
 use std::collections::HashSet;
 
@@ -76,7 +81,8 @@ const FLOOR: &[&str] = &[
 ];
 
 /// Codes of stages that do not exist yet, named as twins already.
-const LATER: &[&str] = &["proxy.", "service.", "cni.", "pod.", "db.", "response.mtu_blackhole", "response.conntrack_invalid"];
+const LATER: &[&str] =
+    &["proxy.", "service.", "cni.", "pod.", "db.", "response.mtu_blackhole", "response.conntrack_invalid"];
 
 fn catalogue() -> Catalogue {
     reqpath_stages::catalogue().expect("each code once")
@@ -135,7 +141,12 @@ fn every_example_yields_its_cause() {
         let verdict = report.verdict.as_ref().expect("judged");
         let named = verdict.cause().is_some_and(|named| named.code == cause.code);
         let warned = report.findings.iter().any(|f| f.code == cause.code && f.weight == Weight::Warning);
-        assert!(named || warned, "{}: its example yields {verdict:#?} and {:#?}", cause.code, report.findings);
+        assert!(
+            named || warned,
+            "{}: its example yields {verdict:#?} and {:#?}",
+            cause.code,
+            report.findings
+        );
         for finding in &report.findings {
             assert!(!finding.cites.is_empty(), "{} cites nothing", finding.code);
         }

@@ -37,7 +37,7 @@ cause! {
         explains(&[
             "dns.timed_out",
             "tcp.timed_out",
-            "tunnel.timed_out",
+            
             "tls.timed_out",
             "http.response.timed_out",
             "response.stalled",
