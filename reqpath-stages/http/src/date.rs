@@ -13,11 +13,6 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     PARSER.parse_timestamp(text.trim()).ok().map(Timestamp::as_second)
 }
 
-/// A moment in seconds since 1970, as people read it.
-pub(crate) fn shown(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
-}
-
 /// A span of time in the unit a person would choose: `3 days`, `5 minutes`.
 pub(crate) fn span(seconds: u64) -> String {
     let (count, unit) = match seconds {

@@ -109,7 +109,8 @@ mod tests {
         let alb = "<html>\\r\\n<head><title>503 Service Temporarily Unavailable</title></head>";
         let varnish = "<h1>Error 503 Backend fetch failed</h1><h3>Guru Meditation:</h3> <p>XID: 32770</p> <hr> <p>Varnish cache server</p>";
         let apache = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\\n<html><head>\\n<title>503 Service Unavailable</title>\\n</head><body>\\n<address>Apache/2.4.62 (Debian) Server at x Port 80</address>";
-        let cases: &[(u16, &[(&str, &str)], &str, &str)] = &[
+        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str, &'a str);
+        let cases: &[Case<'_>] = &[
             (504, &[("server", "nginx/1.22.1")], nginx, "nginx"),
             (502, &[("server", "APISIX/3.9")], apisix, "APISIX"),
             (404, &[("server", "APISIX/3.9")], "{\"error_msg\":\"404 Route Not Found\"}\\n", "APISIX"),
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_a_proxy_passed_on_is_not_its_own() {
-        let cases: &[(u16, &[(&str, &str)], &str)] = &[
+        type Case<'a> = (u16, &'a [(&'a str, &'a str)], &'a str);
+        let cases: &[Case<'_>] = &[
             (404, &[("server", "nginx")], "{\"detail\": \"no such user\"}"),
             (500, &[("server", "envoy"), ("x-envoy-upstream-service-time", "3")], "oops"),
             (404, &[], "404 page not found\\n"),

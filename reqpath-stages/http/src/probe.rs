@@ -1,7 +1,9 @@
 //! Looking: sending the request, and what is asked beside it.
 
 mod after;
+mod ahead;
 mod clock;
+mod connect;
 mod exchange;
 mod flight;
 mod http;

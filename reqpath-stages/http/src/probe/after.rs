@@ -11,7 +11,7 @@ use crate::evidence::{Closed, End, Exchange};
 /// A silent connection is watched for so many times what the broken one lived.
 const AS_LONG_AGAIN: u32 = 2;
 
-/// Records what the layers beneath are told of the failure, and makes their controls.
+/// Records what the layers beneath are told of an exchange that broke, and makes their controls.
 pub(crate) fn broken(
     at: &Subject,
     cx: &Context,
@@ -20,9 +20,8 @@ pub(crate) fn broken(
     failure: Option<&io::Error>,
     side_looks: bool,
 ) {
-    let here = at.at_address(peer);
     if let Some(failure) = failure.filter(|_| exchange.secured) {
-        reqpath_tls::record_late_alert(cx, &here, failure);
+        reqpath_tls::record_late_alert(cx, &at.at_address(peer), failure);
     }
     let how = match (exchange.end, exchange.closed) {
         (Some(End::Empty), Some(Closed::Fin)) => Closing::Fin,
@@ -31,14 +30,21 @@ pub(crate) fn broken(
     };
     let (sent, ended) = (exchange.request_sent_us.unwrap_or_default(), exchange.ended_us.unwrap_or_default());
     let lived = Micros(ended.0.saturating_sub(sent.0));
-    cx.record(&here, Broken::new(Progress::Sent, how, lived, exchange.bytes_received));
-    if side_looks {
-        let (cx, at) = (cx.clone(), at.clone());
-        let limit: Duration = SILENCE.max(lived.duration().saturating_mul(AS_LONG_AGAIN));
-        cx.clone().aside(async move {
-            if let Err(error) = reqpath_tcp::silence(&cx, &at, peer, limit).await {
-                cx.trouble("http", &error);
-            }
-        });
+    let broken = Broken::new(Progress::Sent, how, lived, exchange.bytes_received);
+    connection(at, cx, peer, broken, side_looks);
+}
+
+/// Records how a connection died before any answer, and looks whether a silent one dies as well.
+pub(crate) fn connection(at: &Subject, cx: &Context, peer: PeerAddr, broken: Broken, side_looks: bool) {
+    let limit: Duration = SILENCE.max(broken.after_us.duration().saturating_mul(AS_LONG_AGAIN));
+    cx.record(&at.at_address(peer), broken);
+    if !side_looks {
+        return;
     }
+    let (cx_aside, at) = (cx.clone(), at.clone());
+    cx.aside(async move {
+        if let Err(error) = reqpath_tcp::silence(&cx_aside, &at, peer, limit).await {
+            cx_aside.trouble("http", &error);
+        }
+    });
 }

@@ -28,6 +28,7 @@ pub(crate) const MOST_LINES: usize = 256;
 
 /// HTTP over one connection.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives on the stack")]
 pub(crate) enum Line {
     /// HTTP/1.1.
     One(http1::SendRequest<Sent>, One),

@@ -252,7 +252,7 @@ impl AsyncWrite for Tap {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.is_write_vectored())
+        self.connection.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,57 @@
+//! `http.response.header_section_size`
+
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+
+use super::met::{asked, ended, peer, words};
+use crate::evidence::End;
+
+cause! {
+    /// The head of the answer is larger than what we read, or does not end at all.
+    ///
+    /// Clients and proxies bound the head of an answer: nginx reads 4 or 8 KiB of it unless told
+    /// otherwise, many clients up to 64 KiB and a hundred lines.
+    /// What grows beyond is nearly always `Set-Cookie`, a token, or a `Content-Security-Policy` that is
+    /// added once per layer; a peer that writes headers without end is broken or hostile.
+    ///
+    /// # What to do
+    ///
+    /// Look which header repeats or grows: `curl -sI URL | awk '{print length, $1}' | sort -n | tail`.
+    /// Make it smaller at its source; larger buffers at every proxy only move the limit.
+    ///
+    /// # Example
+    ///
+    /// ```json
+    /// {"schema": "reqpath.report/1", "observations": [
+    ///   {"kind": "http.exchange",
+    ///    "subject": {"leg": {"from": "client", "to": "server", "address": "192.0.2.7:80", "sample": 0}},
+    ///    "data": {"request": {"url": "http://server.example/"}, "bytes_received": 65599, "end": "too_large",
+    ///             "error": "message head is too large"}},
+    ///   {"kind": "request.trial", "subject": {"leg": {"from": "client", "to": "server", "sample": 0}},
+    ///    "data": {"role": "fresh", "left": "dead", "stage": "http", "sent": true}}
+    /// ]}
+    /// ```
+    pub static HEADER_SECTION_SIZE: "http.response.header_section_size" = recognise {
+        scope(Scope::Sample),
+        blames(Blame::Far),
+        twins(&["http.response.invalid"]),
+    }
+}
+
+fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let seen = ended(case, at, &[End::TooLarge])?;
+    let summary = format!(
+        "{} answered {} with a head that did not end within our limits: {} bytes of it were read",
+        peer(&seen),
+        asked(&seen),
+        seen.bytes_received
+    );
+    let url = crate::evidence::quoted(&seen.request.url());
+    let lines = format!(
+        "curl -s -D - -o /dev/null --max-time 10 {url} | awk '{{print length, $1}}' | sort -n | tail"
+    );
+    let finding = Finding::new(at, &seen, summary).next(lines);
+    Ok(match words(&seen) {
+        Some(words) => finding.error(words),
+        None => finding,
+    })
+}
