@@ -51,7 +51,14 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         return Err(survey.not_troubled("dig"));
     };
     let words = answer.error.clone().unwrap_or_else(|| "unreachable".to_owned());
-    let summary = format!("no nameserver is at {}: {words}{}", server.text(), survey.others(server));
+    let others = survey.others(server);
+    let summary = match words.as_str() {
+        // The symbol is gone, its number stays: EPERM, from a rule for outgoing packets.
+        words if words.contains("os error 1)") => {
+            format!("this host's own rules forbid asking {}: {words}{others}", server.text())
+        }
+        words => format!("no nameserver is at {}: {words}{others}", server.text()),
+    };
     let finding = survey.road.cited(Finding::new(at, &answer, summary).next(dig(&answer, "")));
     Ok(finding.error(words))
 }
