@@ -1,5 +1,7 @@
 //! Certificates, good and bad, shown by a server that is real but for its script.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod road;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Peers that do not get as far as a certificate, or want one of ours.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod road;
 
 use std::time::{Duration, Instant};

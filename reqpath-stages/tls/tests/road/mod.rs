@@ -1,5 +1,6 @@
 //! A road of two stages: one that dials what it is told, and the one under test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
 use std::io;
