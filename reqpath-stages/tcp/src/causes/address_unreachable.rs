@@ -11,8 +11,8 @@ cause! {
     ///
     /// A router on the way answered with an ICMP message: it has no route to that network, nobody answers for the
     /// address on the last one, or packets went in circles until their time was up.
-    /// Where the address is on our own network, no message comes: our host itself got no answer to its ARP or
-    /// neighbour solicitation, which takes about three seconds.
+    /// Where the address, or the next router, is on our own network, the message is our own kernel's: it got no answer
+    /// to its ARP or neighbour solicitation, which takes about three seconds.
     /// The ICMP message, taken from the socket's error queue, says who answered and what;
     /// "administratively prohibited" and a REJECT rule carry the same error number and are another cause.
     /// No route on this very host is `tcp.no_local_route`.
@@ -48,7 +48,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let met = met(case, at, &[Death::Unreachable])?;
     let (peer, elapsed) = (met.peer, met.attempt.elapsed_us);
     let route = route(case, at);
-    let (told, ask) = match (met.attempt.icmp(), &route) {
+    let (told, ask) = match (met.attempt.icmp().filter(|_| !met.attempt.told_by_ourselves()), &route) {
         (Some(icmp), _) => {
             let who = icmp.offender.map_or_else(|| "the network".to_owned(), |offender| offender.to_string());
             let told = format!("{who} says of {}: {}", peer.ip(), icmp_name(icmp));

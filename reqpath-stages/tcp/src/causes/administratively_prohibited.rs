@@ -44,7 +44,6 @@ cause! {
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let met = met(case, at, &[Death::Prohibited])?;
     let (peer, elapsed) = (met.peer, met.attempt.elapsed_us);
-    let ours = met.attempt.failure.as_ref().and_then(|failure| failure.local).map(|local| local.ip());
     let route = route(case, at);
     let finding = |summary: String| {
         let finding =
@@ -69,7 +68,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let Some(who) = icmp.offender else {
         return Ok(finding(format!("a rule on the way to {peer} answered with {name} after {elapsed}")));
     };
-    let (whose, end) = if Some(who) == ours && who != peer.ip() {
+    let (whose, end) = if met.attempt.told_by_ourselves() && who != peer.ip() {
         ("this very host", End::Near)
     } else if who == peer.ip() {
         ("the far host itself", End::Far)

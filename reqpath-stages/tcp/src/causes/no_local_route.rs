@@ -46,7 +46,7 @@ cause! {
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let met = met(case, at, &[Death::NoRoute, Death::Unreachable, Death::NoLocalAddress])?;
     let peer = met.peer;
-    if let Some(icmp) = met.attempt.icmp() {
+    if let Some(icmp) = met.attempt.icmp().filter(|_| !met.attempt.told_by_ourselves()) {
         let who = icmp.offender.map_or_else(|| "a router".to_owned(), |offender| offender.to_string());
         return Err(Decline::not(format!("{who} said so, and not this host"), &met.attempt));
     }
@@ -88,7 +88,8 @@ fn other_family<'a>(case: &'a Case, at: &Subject, v4: bool) -> Option<Seen<'a, A
     let mut other = None;
     for (peer, attempt) in of_leg(case, at) {
         if peer.0.is_ipv4() == v4 {
-            let stayed_here = !attempt.connected() && attempt.icmp().is_none();
+            let stayed_here =
+                !attempt.connected() && (attempt.icmp().is_none() || attempt.told_by_ourselves());
             stayed_here.then_some(())?;
         } else if attempt.connected() {
             other = other.or(Some(attempt));

@@ -112,6 +112,19 @@ fn the_route_tells_whose_no_route_to_host_it_is() {
 }
 
 #[test]
+fn a_message_of_our_own_kernel_is_a_neighbour_that_does_not_answer() {
+    let icmp = Some(json!({"kind": 3, "code": 1, "offender": "198.51.100.20"}));
+    let mut attempt = failed(A, "EHOSTUNREACH", icmp);
+    attempt["data"]["failure"]["local"] = json!("198.51.100.20:40000");
+    let route =
+        at("tcp.route", A, json!({"kind": "unicast", "interface": "eth0", "gateway": "198.51.100.1"}));
+    let report = case("tcp", "dead", vec![attempt, route]);
+    assert_eq!(cause(&report), Some("tcp.address_unreachable"));
+    let summary = &report.findings[0].summary;
+    assert!(summary.contains("nobody answers for 198.51.100.1 on eth0"), "{summary}");
+}
+
+#[test]
 fn silence_is_a_full_queue_only_where_the_queue_is_full() {
     let queue = |waiting: u32| at("tcp.listener", A, json!({"queue": {"waiting": waiting, "backlog": 8}}));
     let full = case("tcp", "dead", vec![silent(A), queue(9)]);

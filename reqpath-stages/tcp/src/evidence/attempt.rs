@@ -127,6 +127,14 @@ impl Attempt {
         self.failure.as_ref()?.icmp.as_ref()
     }
 
+    /// Whether that message is this very host's own: its kernel tells itself so of a neighbour that does
+    /// not answer, and of a rule of its own.
+    #[must_use]
+    pub fn told_by_ourselves(&self) -> bool {
+        let ours = self.failure.as_ref().and_then(|failure| failure.local).map(|local| local.ip());
+        ours.is_some() && self.icmp().and_then(|icmp| icmp.offender) == ours
+    }
+
     /// How many SYNs were sent, where the kernel counted them.
     #[must_use]
     pub fn syns(&self) -> Option<u32> {
