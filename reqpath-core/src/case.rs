@@ -1,8 +1,9 @@
 //! Everything seen in one trace: what recognisers read.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
-use crate::{Decline, Evidence, Observation, ObservationId, Path, PeerAddr, Subject, Target};
+use crate::{Decline, Evidence, Left, Observation, ObservationId, Path, PeerAddr, Subject, Target, Trial};
 
 /// Everything seen in one trace.
 #[derive(Debug)]
@@ -10,6 +11,10 @@ pub struct Case {
     target: Target,
     path: Path,
     observations: Vec<Observation>,
+    /// A bit for each kind that was seen, so that most questions about other kinds end at once.
+    kinds: u64,
+    /// Whether a reason for declining is worth its words.
+    reasons: bool,
 }
 
 /// Evidence of one kind as it was seen: the record, and what is known about the look.
@@ -71,7 +76,10 @@ impl Case {
     /// A case of these observations.
     #[must_use]
     pub fn new(target: Target, path: Path, observations: Vec<Observation>) -> Self {
-        Self { target, path, observations }
+        let kinds = observations.iter().fold(0, |kinds, observation| kinds | bit(observation.kind()));
+        let mut trials = observations.iter().filter_map(Observation::get::<Trial>).peekable();
+        let reasons = trials.peek().is_none() || trials.any(|trial| trial.left != Left::Alive);
+        Self { target, path, observations, kinds, reasons }
     }
 
     /// The request that was followed.
@@ -94,7 +102,9 @@ impl Case {
 
     /// All evidence of a kind about this subject or anything within it, in order.
     pub fn of<'a, E: Evidence>(&'a self, at: &'a Subject) -> impl Iterator<Item = Seen<'a, E>> {
-        self.observations.iter().filter_map(move |observation| {
+        let known = self.kinds & const { bit(E::KIND) } != 0;
+        let observations = if known { self.observations.as_slice() } else { &[] };
+        observations.iter().filter_map(move |observation| {
             let evidence = observation.get::<E>()?;
             at.covers(&observation.subject).then_some(Seen { observation, evidence })
         })
@@ -116,6 +126,17 @@ impl Case {
     /// [`Decline::Absent`] where there is none, so that a recogniser can write `?`.
     pub fn last<'a, E: Evidence>(&'a self, at: &'a Subject) -> Result<Seen<'a, E>, Decline> {
         self.of(at).last().ok_or(Decline::Absent)
+    }
+
+    /// Ruled out by this observation. The reason is asked for only where it can be of use:
+    /// where every request came through alive, nobody wants to know what did not kill it.
+    #[must_use]
+    pub fn not<E: Evidence, R: Into<Cow<'static, str>>>(
+        &self,
+        seen: &Seen<'_, E>,
+        because: impl FnOnce() -> R,
+    ) -> Decline {
+        if self.reasons { Decline::not(because(), seen) } else { Decline::Absent }
     }
 
     /// The legs that observations are about, in the order in which they were first met.
@@ -160,5 +181,69 @@ impl Case {
             }
         }
         found
+    }
+}
+
+/// One of 64 bits for a kind. Two kinds may share one: it says "not seen" for sure, "seen" perhaps.
+const fn bit(kind: &str) -> u64 {
+    let bytes = kind.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x100_0000_01b3);
+        at += 1;
+    }
+    1 << (hash >> 58)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Micros;
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Quota {}
+
+    impl Evidence for Quota {
+        const KIND: &'static str = "acme.quota";
+    }
+
+    fn case(trials: &[&str], quota: bool) -> Case {
+        let at = Subject::leg(&"client".into(), &"server".into()).at_sample(0);
+        let trial = |left: &&str| {
+            let trial = serde_json::json!({"role": "fresh", "left": left, "stage": "tcp"});
+            serde_json::from_value::<Trial>(trial).unwrap()
+        };
+        let mut observations = Vec::new();
+        let mut seen = |data: Arc<dyn crate::AnyEvidence>| {
+            let id = ObservationId(u32::try_from(observations.len()).unwrap());
+            observations.push(Observation::live(id, at.clone(), "v".into(), Micros(0), true, data));
+        };
+        trials.iter().for_each(|left| seen(Arc::new(trial(left))));
+        if quota {
+            seen(Arc::new(Quota {}));
+        }
+        Case::new(Target::get("http://a.example/").unwrap(), Path::of_url(), observations)
+    }
+
+    #[test]
+    fn evidence_is_found_and_only_where_it_is() {
+        assert_eq!(case(&["alive"], true).of::<Quota>(&Subject::Path).count(), 1);
+        assert_eq!(case(&["alive"], false).of::<Quota>(&Subject::Path).count(), 0);
+        assert_eq!(case(&["alive", "dead"], true).of::<Trial>(&Subject::Path).count(), 2);
+    }
+
+    #[test]
+    fn reasons_are_given_unless_all_is_well() {
+        let reason = |trials: &[&str]| {
+            let case = case(trials, true);
+            case.not(&case.first::<Quota>(&Subject::Path).unwrap(), || "there is quota left")
+        };
+        assert_eq!(reason(&["alive"]), Decline::Absent);
+        assert!(matches!(reason(&["alive", "dead"]), Decline::Not { .. }));
+        assert!(matches!(reason(&["unknown"]), Decline::Not { .. }));
+        assert!(matches!(reason(&[]), Decline::Not { .. }));
     }
 }
