@@ -66,6 +66,12 @@ pub trait AnyEvidence: Debug + Send + Sync {
     fn source(&self, at: &Subject) -> String;
     /// What was seen, in a few words.
     fn brief(&self) -> String;
+    /// Reads a record of the same kind from JSON and writes it again, to see that storing loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As the type's own `Deserialize` and `Serialize` give them.
+    fn round_trip(&self, stored: &Value) -> Result<Value, serde_json::Error>;
 }
 
 impl<E: Evidence> AnyEvidence for E {
@@ -87,5 +93,9 @@ impl<E: Evidence> AnyEvidence for E {
 
     fn brief(&self) -> String {
         Evidence::brief(self)
+    }
+
+    fn round_trip(&self, stored: &Value) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(E::deserialize(stored)?)
     }
 }
