@@ -13,6 +13,7 @@ use common::{REQPATH, Run, name, trace, trace_by};
 use reqpath_testkit::dns::{FakeDns, Zone};
 use reqpath_testkit::lab::{self, DeadRoute, Fault, Filter, Host, HostSpec, Lab, Link, Rejection};
 use reqpath_testkit::mock::{ClosedPort, Connection, FullAcceptQueue, MockUpstream, Reply};
+use reqpath_testkit::real::{Unbound, require};
 
 /// `reqpath trace --json` inside a host.
 fn trace_in(host: &Host, arguments: &[&str]) -> Run {
@@ -415,4 +416,37 @@ fn a_line_in_the_hosts_file_is_blamed_for_where_it_leads() {
     road.lab["client"].set_hosts(&format!("{} {name}\n", road.lab["server"].ipv4())).unwrap();
     let run = road.trace_url(&url, &["--max-time", "5"]);
     run.assert_reached().assert_not_blamed("client.hosts_override");
+}
+
+#[test]
+fn a_cache_with_the_old_address_is_blamed_once_the_zone_has_moved() {
+    let Some(road) = Road::usual() else { return };
+    let name = name();
+    let (host, origin) = name.split_once('.').unwrap();
+    let (old, new) = (road.lab["edge"].ipv4(), road.lab["server"].ipv4());
+    let zone = |address| Zone::new(origin).ttl(300).record("@", "NS", "ns").a("ns", new).a(host, address);
+    let at = SocketAddr::new(new.into(), 53);
+    let authority = FakeDns::builder().bind_exactly(at).zone(zone(old)).authoritative();
+    let authority = road.lab["server"].run(|| authority.start()).unwrap().unwrap();
+    let cache = Unbound::builder().on(old).ask(origin, at);
+    let Some(cache) = require(road.lab["edge"].run(|| cache.start()).unwrap()) else { return };
+    let (server, url) = (cache.address().to_string(), format!("http://{name}:{}/", road.port()));
+    let arguments = ["--max-time", "8", "--authority", "--dns-server", &server];
+
+    // The zone says so too: it is simply refused.
+    let run = road.trace_url(&url, &arguments);
+    run.assert_died("tcp.refused").assert_not_blamed("dns.stale_answer");
+
+    authority.replace_zones([zone(new)]).unwrap();
+    let run = road.trace_url(&url, &arguments);
+    run.assert_died("dns.stale_answer").assert_not_blamed("client.hosts_override");
+    assert!(run.report["verdict"]["chain"].to_string().contains("tcp.refused"), "{}", run.told());
+    let summary = run.report["verdict"]["cause"]["summary"].as_str().unwrap();
+    assert!(summary.contains(&old.to_string()) && summary.contains(&new.to_string()), "{summary}");
+
+    // As long as the old address serves, nobody dies of it.
+    let there = SocketAddr::new(old.into(), road.port());
+    let start = || MockUpstream::builder().bind_exactly(there).reply(Reply::ok("old")).start();
+    let _still = road.lab["edge"].run(start).unwrap().unwrap();
+    road.trace_url(&url, &arguments).assert_reached().assert_not_blamed("dns.stale_answer");
 }
