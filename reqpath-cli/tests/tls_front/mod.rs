@@ -73,12 +73,15 @@ impl Front {
     pub(crate) fn flags(&self) -> Vec<String> {
         let resolve = format!("{}:{}:127.0.0.1", self.name, self.port());
         let ca = self.folder.path().join("ca.pem").display().to_string();
-        ["--resolve", &resolve, "--cacert", &ca, "--max-time", "8"].map(str::to_owned).to_vec()
+        ["--resolve", &resolve, "--cacert", &ca].map(str::to_owned).to_vec()
     }
 
     /// `reqpath trace --json` of it, with more flags.
     pub(crate) fn trace(&self, more: &[&str]) -> Run {
         let mut arguments = self.flags();
+        if !more.contains(&"--max-time") {
+            arguments.extend(["--max-time", "8"].map(str::to_owned));
+        }
         arguments.extend(more.iter().map(|&flag| flag.to_owned()));
         arguments.push(self.url());
         trace(arguments)

@@ -1,5 +1,5 @@
 use reqpath_core::{Case, Decline, End, Finding, Seen, Subject, cause};
-use reqpath_tcp::{Closing, Silence};
+use reqpath_tcp::{Attempt, Closing, Death, Silence};
 
 use super::handshakes::{error, failed, unless};
 use crate::command::openssl;
@@ -43,6 +43,11 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let (seen, summary) = found.ok_or_else(|| unless(case, at, finer))?;
     let broke = matches!(seen.ended, Some(Ended::Closed | Ended::Reset)) && seen.received_bytes == 0;
     let mut finding = Finding::new(at, &seen, summary);
+    if broke
+        && let Some(unasked) = case.of::<Attempt>(at).find(|attempt| attempt.death() == Some(Death::Reset))
+    {
+        return Err(Decline::not("another connection was reset before anything was said on it", &unasked));
+    }
     if broke && let Some(silence) = case.of::<Silence>(at).next() {
         if silence.closed != Closing::None {
             let because = format!("a connection on which nothing is said dies as well: {}", silence.closed);
