@@ -8,6 +8,8 @@ pub mod mock;
 pub mod pki;
 #[cfg(unix)]
 pub mod real;
+pub mod vantage;
 
 pub use dns::FakeDns;
 pub use mock::MockUpstream;
+pub use vantage::FakeVantage;

@@ -1,0 +1,213 @@
+//! Writing the script of a fake place.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use reqpath_core::{ContactKind, Listener, PeerAddr, PortUse, Route};
+
+use super::clock::Clock;
+use super::dial::Dials;
+use super::fake::FakeVantage;
+use super::ledger::{Ledger, Line, Wanted};
+use super::lookup::Names;
+use super::packets::Datagrams;
+use super::tells::Tells;
+use super::times::Times;
+
+/// What answers to one line of the script.
+pub(super) enum Act {
+    Dials(Box<dyn Dials>),
+    Datagrams(Arc<dyn Datagrams>),
+    Names(Box<dyn Names>),
+    Route(Box<dyn Tells<Route>>),
+    Listener(Box<dyn Tells<Option<Listener>>>),
+    Ports(Box<dyn Tells<PortUse>>),
+    Descriptors(Box<dyn Tells<(u64, u64)>>),
+    File(Box<dyn Tells<Vec<u8>>>),
+}
+
+/// Kinds of contact a vantage makes.
+const KINDS: [ContactKind; 5] = [
+    ContactKind::Connection,
+    ContactKind::Query,
+    ContactKind::SystemLookup,
+    ContactKind::Kernel,
+    ContactKind::File,
+];
+
+/// The script of a [`FakeVantage`] to come.
+///
+/// Each line says what answers to one contact; a second line for the same contact takes the place of the first.
+#[must_use = "nothing can be looked at until `build`"]
+pub struct FakeVantageBuilder {
+    name: String,
+    lines: Vec<(Wanted, Option<Times>, Act)>,
+    last: usize,
+    absent: Vec<ContactKind>,
+    variables: Vec<(String, String)>,
+    locals: Vec<IpAddr>,
+    clock: Option<SystemTime>,
+    steps: Vec<(Duration, SystemTime)>,
+}
+
+impl FakeVantageBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            name: "fake".to_owned(),
+            lines: Vec::new(),
+            last: 0,
+            absent: Vec::new(),
+            variables: Vec::new(),
+            locals: Vec::new(),
+            clock: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// The name observations carry; `fake` unless said.
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The address connections come from, of its family; 198.51.100.1 and 2001:db8:ffff::1 unless said.
+    ///
+    /// Towards loopback it is the loopback address in any case.
+    pub fn from(mut self, address: impl Into<IpAddr>) -> Self {
+        self.locals.push(address.into());
+        self
+    }
+
+    /// What the system resolver answers for a name: a [`Lookup`](super::Lookup), or what else [`Names`] are.
+    pub fn name(self, name: &str, answers: impl Names + 'static) -> Self {
+        self.line(Wanted::name(name), Act::Names(Box::new(answers)))
+    }
+
+    /// What becomes of connecting to an address: a [`Dial`](super::Dial), or a closure that serves the connection.
+    pub fn tcp(self, address: impl Into<SocketAddr>, dials: impl Dials + 'static) -> Self {
+        self.line(Wanted::Connection(PeerAddr(address.into())), Act::Dials(Box::new(dials)))
+    }
+
+    /// What comes back for datagrams to an address: [`Packets`](super::Packets), or a closure from the bytes.
+    pub fn udp(self, address: impl Into<SocketAddr>, answers: impl Datagrams + 'static) -> Self {
+        self.line(Wanted::Datagrams(PeerAddr(address.into())), Act::Datagrams(Arc::new(answers)))
+    }
+
+    /// The route to an address.
+    pub fn route(self, to: impl Into<IpAddr>, tells: impl Tells<Route> + 'static) -> Self {
+        self.line(Wanted::Route(to.into()), Act::Route(Box::new(tells)))
+    }
+
+    /// The socket that listens at an address of this very place; `None::<Listener>` where none does.
+    pub fn listener(self, at: impl Into<SocketAddr>, tells: impl Tells<Option<Listener>> + 'static) -> Self {
+        self.line(Wanted::Listener(PeerAddr(at.into())), Act::Listener(Box::new(tells)))
+    }
+
+    /// The local ports in use towards an address.
+    pub fn ports(self, to: impl Into<SocketAddr>, tells: impl Tells<PortUse> + 'static) -> Self {
+        self.line(Wanted::Ports(PeerAddr(to.into())), Act::Ports(Box::new(tells)))
+    }
+
+    /// The open descriptors, and the limit.
+    pub fn descriptors(self, tells: impl Tells<(u64, u64)> + 'static) -> Self {
+        self.line(Wanted::Descriptors, Act::Descriptors(Box::new(tells)))
+    }
+
+    /// A file: text, bytes, why it cannot be read, or a closure.
+    pub fn file(self, path: &str, tells: impl Tells<Vec<u8>> + 'static) -> Self {
+        self.line(Wanted::File(path.to_owned()), Act::File(Box::new(tells)))
+    }
+
+    /// A variable of the environment; all others are not set.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What the clock shows at first; the real time unless said. It runs with tokio's clock.
+    pub fn clock(mut self, shows: SystemTime) -> Self {
+        self.clock = Some(shows);
+        self
+    }
+
+    /// The clock steps to this, so long after the making.
+    pub fn clock_steps(mut self, after: Duration, shows: SystemTime) -> Self {
+        self.steps.push((after, shows));
+        self
+    }
+
+    /// How often the contact of the line before is expected: `2`, `1..` or `1..=3`; any number unless said.
+    pub fn expect(mut self, times: impl Into<Times>) -> Self {
+        if let Some((_, expected, _)) = self.lines.get_mut(self.last) {
+            *expected = Some(times.into());
+        }
+        self
+    }
+
+    /// What is not scripted of this kind is simply not there, and wanting it is no failure:
+    /// a name does not exist, an address has no route, the kernel has no such look, a file is missing.
+    ///
+    /// [`ContactKind::Query`] stands for datagrams.
+    pub fn absent(mut self, kind: ContactKind) -> Self {
+        self.absent.push(kind);
+        self
+    }
+
+    /// Whatever is not scripted is simply not there: see [`absent`](Self::absent).
+    pub fn rest_absent(mut self) -> Self {
+        self.absent.extend(KINDS);
+        self
+    }
+
+    /// The place. Hand a clone to [`Trace::new`](reqpath_core::Trace::new) and keep one to ask it afterwards.
+    #[must_use]
+    pub fn build(self) -> Arc<FakeVantage> {
+        let mut acts = Vec::with_capacity(self.lines.len());
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for (wanted, times, act) in self.lines {
+            lines.push(Line { wanted, times, made: AtomicU64::new(0) });
+            acts.push(act);
+        }
+        let ledger = Ledger::new(self.name, lines, self.absent);
+        let clock = Clock::new(self.clock, self.steps);
+        Arc::new(FakeVantage::new(ledger, acts, self.variables, self.locals, clock))
+    }
+
+    fn line(mut self, wanted: Wanted, act: Act) -> Self {
+        match self.lines.iter().position(|(known, ..)| *known == wanted) {
+            Some(place) => {
+                self.last = place;
+                self.lines[place] = (wanted, None, act);
+            }
+            None => {
+                self.last = self.lines.len();
+                self.lines.push((wanted, None, act));
+            }
+        }
+        self
+    }
+}
+
+/// The address a fake speaks from where nobody says: loopback towards loopback, else one for documentation.
+pub(super) fn source_towards(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(peer) if peer.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(peer) if peer.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) => Ipv4Addr::new(198, 51, 100, 1).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1).into(),
+    }
+}
+
+impl fmt::Debug for FakeVantageBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.lines.iter().map(|(wanted, ..)| wanted.to_string()).collect();
+        f.debug_struct("FakeVantageBuilder")
+            .field("name", &self.name)
+            .field("lines", &lines)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! How often a scripted contact should be made.
+
+use std::fmt;
+use std::ops::{RangeFrom, RangeInclusive};
+
+/// How often a contact is expected: `2`, `1..` or `1..=3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    least: u64,
+    most: Option<u64>,
+}
+
+impl Times {
+    pub(super) fn holds(self, count: u64) -> bool {
+        count >= self.least && self.most.is_none_or(|most| count <= most)
+    }
+}
+
+impl From<u64> for Times {
+    fn from(exactly: u64) -> Self {
+        Self { least: exactly, most: Some(exactly) }
+    }
+}
+
+impl From<RangeFrom<u64>> for Times {
+    fn from(range: RangeFrom<u64>) -> Self {
+        Self { least: range.start, most: None }
+    }
+}
+
+impl From<RangeInclusive<u64>> for Times {
+    fn from(range: RangeInclusive<u64>) -> Self {
+        Self { least: *range.start(), most: Some(*range.end()) }
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.least, self.most) {
+            (0, Some(0)) => f.write_str("never"),
+            (1, Some(1)) => f.write_str("once"),
+            (least, Some(most)) if least == most => write!(f, "{least} times"),
+            (least, Some(most)) => write!(f, "{least} to {most} times"),
+            (least, None) => write!(f, "at least {least} times"),
+        }
+    }
+}
