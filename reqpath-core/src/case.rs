@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Decline, Evidence, Left, Observation, ObservationId, Path, PeerAddr, Subject, Target, Trial};
+use crate::{Decline, Evidence, Observation, ObservationId, Path, PeerAddr, Subject, Target};
 
 /// Everything seen in one trace.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Case {
     /// A bit for each kind that was seen, so that most questions about other kinds end at once.
     kinds: u64,
     /// Whether a reason for declining is worth its words.
-    reasons: bool,
+    reasons: AtomicBool,
 }
 
 /// Evidence of one kind as it was seen: the record, and what is known about the look.
@@ -77,9 +78,7 @@ impl Case {
     #[must_use]
     pub fn new(target: Target, path: Path, observations: Vec<Observation>) -> Self {
         let kinds = observations.iter().fold(0, |kinds, observation| kinds | bit(observation.kind()));
-        let mut trials = observations.iter().filter_map(Observation::get::<Trial>).peekable();
-        let reasons = trials.peek().is_none() || trials.any(|trial| trial.left != Left::Alive);
-        Self { target, path, observations, kinds, reasons }
+        Self { target, path, observations, kinds, reasons: AtomicBool::new(true) }
     }
 
     /// The request that was followed.
@@ -128,15 +127,15 @@ impl Case {
         self.of(at).last().ok_or(Decline::Absent)
     }
 
-    /// Ruled out by this observation. The reason is asked for only where it can be of use:
-    /// where every request came through alive, nobody wants to know what did not kill it.
+    /// Ruled out by this observation. The reason is put into words only where somebody will read it:
+    /// most recognisers decline most of the time, and are asked again why only for a verdict's twins.
     #[must_use]
     pub fn not<E: Evidence, R: Into<Cow<'static, str>>>(
         &self,
         seen: &Seen<'_, E>,
         because: impl FnOnce() -> R,
     ) -> Decline {
-        if self.reasons { Decline::not(because(), seen) } else { Decline::Absent }
+        if self.reasons.load(Ordering::Relaxed) { Decline::not(because(), seen) } else { Decline::Absent }
     }
 
     /// The legs that observations are about, in the order in which they were first met.
@@ -157,6 +156,11 @@ impl Case {
         self.distinct(|subject| {
             subject.address().map(|address: PeerAddr| subject.whole_leg().at_address(address))
         })
+    }
+
+    /// Whether recognisers are asked why they decline, from now on.
+    pub(crate) fn want_reasons(&self, wanted: bool) {
+        self.reasons.store(wanted, Ordering::Relaxed);
     }
 
     pub(crate) fn into_parts(self) -> (Target, Path, Vec<Observation>) {
@@ -210,40 +214,28 @@ mod tests {
         const KIND: &'static str = "acme.quota";
     }
 
-    fn case(trials: &[&str], quota: bool) -> Case {
+    fn case(quota: bool) -> Case {
         let at = Subject::leg(&"client".into(), &"server".into()).at_sample(0);
-        let trial = |left: &&str| {
-            let trial = serde_json::json!({"role": "fresh", "left": left, "stage": "tcp"});
-            serde_json::from_value::<Trial>(trial).unwrap()
-        };
-        let mut observations = Vec::new();
-        let mut seen = |data: Arc<dyn crate::AnyEvidence>| {
-            let id = ObservationId(u32::try_from(observations.len()).unwrap());
-            observations.push(Observation::live(id, at.clone(), "v".into(), Micros(0), true, data));
-        };
-        trials.iter().for_each(|left| seen(Arc::new(trial(left))));
-        if quota {
-            seen(Arc::new(Quota {}));
-        }
+        let seen = Observation::live(ObservationId(0), at, "v".into(), Micros(0), true, Arc::new(Quota {}));
+        let observations = quota.then_some(seen).into_iter().collect();
         Case::new(Target::get("http://a.example/").unwrap(), Path::of_url(), observations)
     }
 
     #[test]
     fn evidence_is_found_and_only_where_it_is() {
-        assert_eq!(case(&["alive"], true).of::<Quota>(&Subject::Path).count(), 1);
-        assert_eq!(case(&["alive"], false).of::<Quota>(&Subject::Path).count(), 0);
-        assert_eq!(case(&["alive", "dead"], true).of::<Trial>(&Subject::Path).count(), 2);
+        assert_eq!(case(true).of::<Quota>(&Subject::Path).count(), 1);
+        assert_eq!(case(false).of::<Quota>(&Subject::Path).count(), 0);
+        assert_eq!(case(true).of::<crate::Trial>(&Subject::Path).count(), 0);
     }
 
     #[test]
-    fn reasons_are_given_unless_all_is_well() {
-        let reason = |trials: &[&str]| {
-            let case = case(trials, true);
-            case.not(&case.first::<Quota>(&Subject::Path).unwrap(), || "there is quota left")
-        };
-        assert_eq!(reason(&["alive"]), Decline::Absent);
-        assert!(matches!(reason(&["alive", "dead"]), Decline::Not { .. }));
-        assert!(matches!(reason(&["unknown"]), Decline::Not { .. }));
-        assert!(matches!(reason(&[]), Decline::Not { .. }));
+    fn reasons_are_worded_only_when_wanted() {
+        let case = case(true);
+        let reason = || case.not(&case.first::<Quota>(&Subject::Path).unwrap(), || "there is quota left");
+        assert!(matches!(reason(), Decline::Not { .. }));
+        case.want_reasons(false);
+        assert_eq!(reason(), Decline::Absent);
+        case.want_reasons(true);
+        assert!(matches!(reason(), Decline::Not { .. }));
     }
 }
