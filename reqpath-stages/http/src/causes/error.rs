@@ -48,13 +48,13 @@ cause! {
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let seen = exchange(case, at)?;
     if !seen.answered() {
-        return Err(otherwise(&seen));
+        return Err(otherwise(case, &seen));
     }
     let status = seen.status.ok_or(Decline::Absent)?;
-    let line = seen.status_line();
     if status < 400 {
-        return Err(Decline::not(format!("the answer is {line}"), &seen));
+        return Err(case.not(&seen, || format!("the answer is {}", seen.status_line())));
     }
+    let line = seen.status_line();
     // A redirect that was followed on from here is not the last word; an error never is one.
     if case.of::<Redirect>(at).any(|redirect| redirect.followed) {
         return Err(Decline::not("the request was sent elsewhere", &seen));

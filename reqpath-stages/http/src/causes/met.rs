@@ -18,14 +18,18 @@ pub(super) fn ended<'a>(
     let seen = exchange(case, at)?;
     match seen.end {
         Some(end) if ends.contains(&end) => Ok(seen),
-        _ => Err(otherwise(&seen)),
+        _ => Err(otherwise(case, &seen)),
     }
 }
 
 /// How an exchange did end, as the reason why it is not something else.
-pub(super) fn otherwise(seen: &Seen<'_, Exchange>) -> Decline {
+pub(super) fn otherwise(case: &Case, seen: &Seen<'_, Exchange>) -> Decline {
+    if seen.end.is_none() { Decline::Absent } else { case.not(seen, || how_it_ended(seen)) }
+}
+
+fn how_it_ended(seen: &Exchange) -> String {
     let after = seen.ended_us.map_or_else(String::new, |ended| format!(" after {ended}"));
-    let because = match seen.end {
+    match seen.end {
         Some(End::Complete | End::Limit) => format!("an answer came back: {}", seen.status_line()),
         Some(End::Empty) => {
             format!("the peer closed the connection in order{after}, without a byte of an answer")
@@ -41,9 +45,8 @@ pub(super) fn otherwise(seen: &Seen<'_, Exchange>) -> Decline {
             Some(error) => format!("the connection failed: {error}"),
             None => "the connection failed".to_owned(),
         },
-        None => return Decline::Absent,
-    };
-    Decline::not(because, seen)
+        None => String::new(),
+    }
 }
 
 /// The far end, as an exchange names it: its address, or the word for it.

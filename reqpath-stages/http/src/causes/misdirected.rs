@@ -43,10 +43,10 @@ cause! {
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let seen = exchange(case, at)?;
     if !seen.answered() {
-        return Err(otherwise(&seen));
+        return Err(otherwise(case, &seen));
     }
     if seen.status != Some(421) {
-        return Err(Decline::not(format!("the answer is {}", seen.status_line()), &seen));
+        return Err(case.not(&seen, || format!("the answer is {}", seen.status_line())));
     }
     if case.target().expect().status.iter().any(|range| range.holds(421)) {
         return Err(Decline::not("421 was expected", &seen));

@@ -59,9 +59,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         (Some(text), _) => format!("400: `{text}`"),
         (None, Some(alert)) => alert,
         (None, None) if seen.answered() => {
-            return Err(Decline::not(format!("plain HTTP was understood: {}", seen.status_line()), &seen));
+            return Err(case.not(&seen, || format!("plain HTTP was understood: {}", seen.status_line())));
         }
-        (None, None) => return Err(otherwise(&seen)),
+        (None, None) => return Err(otherwise(case, &seen)),
     };
     let url = seen.request.url();
     let secure =

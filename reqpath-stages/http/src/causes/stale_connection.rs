@@ -51,7 +51,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if let Some(failed) =
         case.of::<Exchange>(at).find(|exchange| exchange.end.is_some() && !exchange.answered())
     {
-        return Err(match otherwise(&failed) {
+        return Err(match otherwise(case, &failed) {
             Decline::Not { because, cites } => Decline::Not {
                 because: format!("a fresh connection failed as well: {because}").into(),
                 cites,

@@ -47,7 +47,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     }
     let seen = exchange(case, at)?;
     if !seen.answered() {
-        return Err(otherwise(&seen));
+        return Err(otherwise(case, &seen));
     }
     if case.of::<Redirect>(at).any(|redirect| redirect.followed) {
         return Err(Decline::Absent);

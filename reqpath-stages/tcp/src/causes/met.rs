@@ -39,7 +39,7 @@ pub(super) fn met<'a>(case: &'a Case, at: &'a Subject, deaths: &[Death]) -> Resu
     let met = |attempt: &&Seen<'a, Attempt>| attempt.death().is_some_and(|death| deaths.contains(&death));
     let on_road = ended.iter().filter(met).find(|attempt| attempt.purpose == Purpose::Road);
     let Some(attempt) = on_road.or_else(|| ended.iter().find(met)) else {
-        return Err(Decline::not(otherwise(peer, first), first));
+        return Err(case.not(first, || otherwise(peer, first)));
     };
     Ok(Met { peer, attempt: *attempt, times: ended.iter().filter(met).count(), of: ended.len() })
 }
