@@ -70,10 +70,15 @@ const BY_WEIGHT: [Standing; 10] = [
 impl<'a> Survey<'a> {
     /// Puts the look-ups side by side; declined where no name was looked up.
     pub(super) fn of(case: &'a Case, at: &'a Subject) -> Result<Self, Decline> {
-        let systems = case.of::<SystemLookup>(at).map(Road::System);
-        let roads: Vec<Road<'a>> = systems.chain(case.of::<Resolution>(at).map(Road::Given)).collect();
-        let road =
-            roads.iter().find(|road| road.failed()).or(roads.first()).copied().ok_or(Decline::Absent)?;
+        let roads = || {
+            let systems = case.of::<SystemLookup>(at).map(Road::System);
+            systems.chain(case.of::<Resolution>(at).map(Road::Given))
+        };
+        let road = roads().find(Road::failed).or_else(|| roads().next()).ok_or(Decline::Absent)?;
+        if !road.failed() && case.of::<Answer>(at).next().is_none() {
+            // The name resolved and nobody else was asked: nothing to compare, at no cost.
+            return Err(Decline::Absent);
+        }
         let search = case.of::<SearchList>(at).next();
         let resolvers = case.of::<Resolvers>(at).next();
         let names = names_of(&road, search.as_ref());

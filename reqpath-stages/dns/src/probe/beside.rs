@@ -26,18 +26,20 @@ const QUESTIONS_A_NAME: usize = 6;
 /// What these looks may contact.
 pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
     let (with, servers, names) = if options.servers.is_empty() {
-        plan.push(Contact::new(ContactKind::File, "/etc/resolv.conf", 2, "which nameservers there are"));
+        plan.push(
+            Contact::new(ContactKind::File, "/etc/resolv.conf", 2, "which nameservers there are").once(),
+        );
         ("the configured nameservers", MOST_NAMESERVERS, MOST_NAMES + 1)
     } else {
         ("the given nameservers", options.servers.len(), 1)
     };
     let questions = servers * names * QUESTIONS_A_NAME;
-    plan.push(queries(with, questions, "what each answers by itself"));
-    plan.push(connections(with, servers * names * 2));
+    plan.push(queries(with, questions, "what each answers by itself").once());
+    plan.push(connections(with, servers * names * 2).once());
     if options.authority {
         let questions = zone::QUESTIONS + servers * 2;
-        plan.push(queries("the zone's own servers", questions, "what the zone says itself"));
-        plan.push(connections("the zone's own servers", questions));
+        plan.push(queries("the zone's own servers", questions, "what the zone says itself").once());
+        plan.push(connections("the zone's own servers", questions).once());
     }
 }
 
