@@ -228,6 +228,8 @@ impl Flight {
             (false, Some(Closed::Goaway)) => End::Empty,
             (false, Some(Closed::Fin)) if received == 0 || exchange.spoken == Protocol::Http2 => End::Empty,
             (false, Some(Closed::Fin)) => End::Truncated,
+            // It spoke before it was spoken to.
+            (false, None) if received > 0 => End::Invalid,
             (false, _) => End::Failed,
             (true, Some(Closed::Rst | Closed::StreamReset)) => End::ResetMidBody,
             (true, Some(_)) => End::Truncated,
