@@ -297,18 +297,23 @@ fn a_version_of_ip_that_is_filtered_is_broken_and_one_that_is_missing_is_not() {
 }
 
 #[test]
-fn a_lost_syn_is_counted_and_kills_nobody() {
-    let Some(road) = Road::usual() else { return };
-    // Every other SYN, beginning with the first.
-    let rule = format!(
-        "table inet loss {{ chain in {{ type filter hook input priority 0; \
-         tcp dport {} tcp flags & (syn | ack) == syn numgen inc mod 2 == 0 drop; }}\n}}",
-        road.port()
-    );
-    road.lab["server"].load_rules(&rule).unwrap();
-    let run = road.trace(road.v4(), &["--max-time", "5"]);
-    run.assert_reached().assert_warned("tcp.retransmits");
-    assert_eq!(run.seen("tcp.attempt")[0]["kernel"]["total_retrans"], 1, "{}", run.told());
+fn a_lost_segment_is_counted_and_kills_nobody() {
+    // Every other one, beginning with the first: a SYN, or the request itself.
+    for (lost, place) in [("(syn | ack) == syn", "tcp.attempt"), ("psh == psh", "tcp.kernel")] {
+        let Some(road) = Road::usual() else { return };
+        let rule = format!(
+            "table inet loss {{ chain in {{ type filter hook input priority 0; \
+             tcp dport {} tcp flags & {lost} numgen inc mod 2 == 0 drop; }}\n}}",
+            road.port()
+        );
+        road.lab["server"].load_rules(&rule).unwrap();
+        let run = road.trace(road.v4(), &["--max-time", "5"]);
+        run.assert_reached().assert_warned("tcp.retransmits");
+        let seen = run.seen(place)[0];
+        let kernel = if place == "tcp.kernel" { seen } else { &seen["kernel"] };
+        // The reuse look sends a second request over the same connection.
+        assert!(kernel["total_retrans"].as_u64() >= Some(1), "{}", run.told());
+    }
 }
 
 #[test]

@@ -43,7 +43,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             Micros(0) => String::new(),
             rtt => format!("; round trip {rtt}, at best {}", info.min_rtt_us),
         };
-        format!("{syn}{} segments to {peer} were sent again{rtt}", info.total_retrans)
+        match info.total_retrans {
+            1 => format!("{syn}1 segment to {peer} was sent again{rtt}"),
+            count => format!("{syn}{count} segments to {peer} were sent again{rtt}"),
+        }
     };
     let finding = if let Some(figures) = case.of::<Figures>(at).find(|figures| figures.0.total_retrans > 0) {
         Finding::new(at, &figures, summary(&figures.0, false))
