@@ -1,7 +1,12 @@
 //! Certificates, good and bad, served by real nginx and traced by the built program.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, or says why it skips"
+)]
 
 mod common;
 mod tls_front;
@@ -198,6 +203,64 @@ fn a_revoked_certificate() {
         let foreign = front.file("foreign.pem", stranger.crl().unwrap().pem());
         front.trace(&["--crlfile", &foreign]).assert_reached();
         front.trace(&[]).assert_reached();
+    }
+}
+
+/// What the authority's responder says of a certificate, by the real `openssl ocsp`.
+fn ocsp(root: &Authority, leaf: &Leaf, revoked: bool) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        std::fs::write(folder.path().join(name), content).unwrap();
+        folder.path().join(name)
+    };
+    let serial = format!("{:02X}", leaf.serial());
+    let serial = if serial.len() % 2 == 1 { format!("0{serial}") } else { serial };
+    let (state, when) = if revoked { ("R", "251101000000Z") } else { ("V", "") };
+    let index = file("index.txt", &format!("{state}\t991231235959Z\t{when}\t{serial}\tunknown\t/CN=leaf\n"));
+    let ca = file("ca.pem", root.certificate_pem());
+    let key = file("ca.key", &root.key_pem());
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.arg("ocsp").arg("-index").arg(index).arg("-CA").arg(&ca).arg("-issuer").arg(&ca);
+    openssl.arg("-rsigner").arg(&ca).arg("-rkey").arg(key).args(["-ndays", "7", "-noverify"]);
+    openssl.args(["-serial", &format!("0x{serial}")]).arg("-respout").arg(folder.path().join("response.der"));
+    match openssl.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{said}");
+            Some(std::fs::read(folder.path().join("response.der")).unwrap())
+        }
+        Err(error) if std::env::var_os("REQPATH_REQUIRE_REAL").is_none_or(|value| value != "1") => {
+            eprintln!("SKIPPED: openssl is missing: {error}");
+            None
+        }
+        Err(error) => panic!("openssl is missing: {error}"),
+    }
+}
+
+#[test]
+fn what_a_stapled_response_says() {
+    for (flavour, revoked) in Flavour::each().into_iter().flat_map(|one| [(one.clone(), true), (one, false)])
+    {
+        let plan = Plan::new();
+        let leaf = plan.root.leaf(&plan.name).issue().unwrap();
+        let Some(response) = ocsp(&plan.root, &leaf, revoked) else { return };
+        let front = plan
+            .with(|nginx| nginx.file("ocsp.der", response))
+            .shows(&leaf, "ssl_stapling on; ssl_stapling_file {file:ocsp.der};")
+            .start(flavour);
+        let Some(front) = front else { continue };
+        // The client does not act on it, so it can only warn.
+        let run = front.trace(&[]);
+        run.assert_reached();
+        let stapled = &run.seen("tls.handshake")[0]["stapled"];
+        if revoked {
+            run.assert_warned("tls.cert.revoked");
+            assert_eq!(stapled["revoked_at"], "2025-11-01T00:00:00Z");
+        } else {
+            run.assert_not_blamed("tls.cert.revoked");
+            assert_eq!(stapled["status"], "good");
+            assert!(stapled["next_update"].is_string(), "{stapled}");
+        }
     }
 }
 

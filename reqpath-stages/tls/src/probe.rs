@@ -12,6 +12,5 @@ mod watch;
 pub use self::late::record_late_alert;
 
 pub(crate) use self::looks::{FETCHES, HANDSHAKES, in_time, look_again, record_broken};
-pub(crate) use self::secured::Secured;
 pub(crate) use self::setup::Setup;
 pub(crate) use self::shake::{How, Shaken, shake};

@@ -9,10 +9,11 @@ use rustls_pki_types::ServerName;
 
 use crate::causes::CAUSES;
 use crate::evidence::{Handshake, Purpose};
-use crate::probe::{
-    FETCHES, HANDSHAKES, How, Secured, Setup, Shaken, in_time, look_again, record_broken, shake,
-};
+use crate::probe::{FETCHES, HANDSHAKES, How, Setup, Shaken, in_time, look_again, record_broken, shake};
 use crate::{SetupError, TlsOptions};
+
+/// Samples whose failure is looked into: what so many do not tell, more will not.
+const LOOKED_INTO: u32 = 16;
 
 /// Shakes hands as the client would, and records what the server showed whatever came of it.
 ///
@@ -80,7 +81,7 @@ impl Stage for Tls {
                 if self.setup.speaks_nothing_else(protocol.as_deref()) {
                     return Ok(Left::Dead);
                 }
-                cx.hand_on(at, Dialled::secured(Box::new(Secured::new(*tls)), peer, protocol));
+                cx.hand_on(at, Dialled::secured(tls, peer, protocol));
                 if let Some(beneath) = beneath {
                     let setup = Arc::clone(&self.setup);
                     cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath })));
@@ -89,7 +90,8 @@ impl Stage for Tls {
             }
             Shaken::Failed(failed) => {
                 record_broken(cx, &at_peer, &failed);
-                if self.setup.options.side_looks && cx.role() == Role::Fresh {
+                let early = at.sample().is_none_or(|sample| sample < LOOKED_INTO);
+                if self.setup.options.side_looks && cx.role() == Role::Fresh && early {
                     self.look_beside(cx, at, peer, beneath, failed);
                 }
                 Ok(Left::Dead)
@@ -157,9 +159,7 @@ impl Redial for SecuredAgain {
         let peer = dialled.peer;
         let shaken = self.setup.shake(cx, &at.at_address(peer), dialled, Purpose::Again).await?;
         Ok(match shaken {
-            Shaken::Secured(tls, protocol) => {
-                Some(Dialled::secured(Box::new(Secured::new(*tls)), peer, protocol))
-            }
+            Shaken::Secured(tls, protocol) => Some(Dialled::secured(tls, peer, protocol)),
             Shaken::Failed(_) => None,
         })
     }

@@ -6,7 +6,8 @@ use reqpath_core::{Catalogue, Report, Verdict, Weight};
 use super::CAUSES;
 
 fn catalogue() -> Catalogue {
-    Catalogue::new(reqpath_tcp::CAUSES.iter().chain(CAUSES).copied()).unwrap()
+    let earlier = [reqpath_client::CAUSES, reqpath_dns::CAUSES, reqpath_tcp::CAUSES];
+    Catalogue::new(earlier.into_iter().flatten().chain(CAUSES).copied()).unwrap()
 }
 
 fn judged(json: &Value) -> Report {

@@ -43,8 +43,8 @@ pub struct Handshake {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_sent: Option<Alert>,
     /// The chain as served.
-    #[serde(skip_serializing_if = "Chain::is_empty")]
-    pub chain: Chain,
+    #[serde(skip_serializing_if = "nothing_served")]
+    pub chain: Arc<Chain>,
     /// How many certificates the chain has, those not kept among them.
     #[serde(skip_serializing_if = "is_zero")]
     pub served: usize,
@@ -259,6 +259,10 @@ impl Evidence for Handshake {
         }
         parts.join(", ")
     }
+}
+
+fn nothing_served(chain: &Arc<Chain>) -> bool {
+    chain.is_empty()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]

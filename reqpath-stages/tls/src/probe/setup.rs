@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reqpath_core::{Error, escape_bytes};
 use rustls::client::danger::ServerCertVerifier;
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::watch::{KeyOnly, Watch};
-use crate::evidence::{Offer, TrustUsed};
+use crate::evidence::{Chain, Offer, TrustUsed};
 use crate::{SetupError, TlsOptions, Trust};
 
 /// The stage's options, and what is made of them once.
@@ -31,7 +31,9 @@ pub(crate) struct Ready {
     verifier: Arc<dyn ServerCertVerifier>,
     verifies: bool,
     identity: Option<Arc<CertifiedKey>>,
-    pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    algorithms: WebPkiSupportedAlgorithms,
+    /// The chain seen last: the samples of a trace mostly see one, and need not keep and read it each.
+    last: Mutex<Arc<Chain>>,
     pub(crate) trust: Arc<TrustUsed>,
     pub(crate) offer: Arc<Offer>,
     pub(crate) warn_within_days: usize,
@@ -89,6 +91,7 @@ impl Ready {
             verifies: !matches!(options.trust, Trust::None),
             identity: options.identity.as_ref().map(|identity| Arc::clone(&identity.0)),
             algorithms,
+            last: Mutex::default(),
             trust: Arc::new(trust),
             offer: Arc::new(offer),
             warn_within_days: usize::try_from(warn_within_days).unwrap_or(usize::MAX),
@@ -103,6 +106,18 @@ impl Ready {
     /// The verifier, for asking it once more.
     pub(crate) fn verifier(&self) -> &dyn ServerCertVerifier {
         &*self.verifier
+    }
+
+    /// This chain, kept once for all handshakes in a row that were shown it.
+    pub(crate) fn shared(&self, der: Vec<CertificateDer<'static>>) -> Arc<Chain> {
+        if der.is_empty() {
+            return Arc::default();
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.der() != der {
+            *last = Arc::new(Chain::new(der, self.algorithms));
+        }
+        Arc::clone(&last)
     }
 
     /// A watch over one handshake, and the configuration that has it watched.

@@ -6,14 +6,14 @@ use reqpath_core::{Context, Dialled, Subject, escape_bytes};
 use rustls::{AlertDescription, ClientConnection, Error, PeerMisbehaved, ProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::late::find;
+use super::secured::Secured;
 use super::setup::Ready;
 use super::tap::{Heard, Tap};
 use super::watch::Sight;
 use crate::der::Fields;
-use crate::evidence::{Alert, Chain, Ended, Handshake, Moment, Purpose, Reason, Staple, Verification, words};
+use crate::evidence::{Alert, Ended, Handshake, Moment, Purpose, Reason, Staple, Verification, words};
 
 /// How one handshake is to be made.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct How {
 #[derive(Debug)]
 pub(crate) enum Shaken {
     /// A secured connection and the protocol to be spoken over it.
-    Secured(Box<TlsStream<Tap>>, Option<Vec<u8>>),
+    Secured(Box<Secured>, Option<Vec<u8>>),
     /// It failed; what was recorded of it.
     Failed(Box<Handshake>),
 }
@@ -81,7 +81,7 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
     match shaken {
         Ok((tls, protocol)) => {
             record.finish();
-            Shaken::Secured(Box::new(tls), protocol)
+            Shaken::Secured(Box::new(Secured::new(tls)), protocol)
         }
         Err(()) => {
             note_apart_from_dates(&mut record, ready, &how.name);
@@ -127,7 +127,7 @@ fn note_sight(record: &mut Handshake, ready: &Ready, sight: Sight) {
     record.name_fits = sight.name_fits;
     record.certificate_sent = sight.request.is_some() && ready.shows_certificate();
     record.certificate_request = sight.request;
-    record.chain = Chain::new(sight.chain, ready.algorithms);
+    record.chain = ready.shared(sight.chain);
 }
 
 fn note_failure(record: &mut Handshake, error: &io::Error, heard: &Heard, sight: &Sight) {
