@@ -1,10 +1,18 @@
 //! Everything seen in one trace: what recognisers read.
 
+mod index;
+
 use std::borrow::Cow;
 use std::ops::Deref;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Decline, Evidence, Observation, ObservationId, Path, PeerAddr, Subject, Target};
+
+use self::index::Index;
+
+/// Up to so many observations, reading them all is quicker than making an index.
+const FEW: usize = 64;
 
 /// Everything seen in one trace.
 #[derive(Debug)]
@@ -16,6 +24,8 @@ pub struct Case {
     kinds: u64,
     /// Whether a reason for declining is worth its words.
     reasons: AtomicBool,
+    /// Made on the first ask, where there are more than a few observations.
+    index: OnceLock<Index>,
 }
 
 /// Evidence of one kind as it was seen: the record, and what is known about the look.
@@ -78,7 +88,7 @@ impl Case {
     #[must_use]
     pub fn new(target: Target, path: Path, observations: Vec<Observation>) -> Self {
         let kinds = observations.iter().fold(0, |kinds, observation| kinds | bit(observation.kind()));
-        Self { target, path, observations, kinds, reasons: AtomicBool::new(true) }
+        Self { target, path, observations, kinds, reasons: AtomicBool::new(true), index: OnceLock::new() }
     }
 
     /// The request that was followed.
@@ -102,11 +112,21 @@ impl Case {
     /// All evidence of a kind about this subject or anything within it, in order.
     pub fn of<'a, E: Evidence>(&'a self, at: &'a Subject) -> impl Iterator<Item = Seen<'a, E>> {
         let known = self.kinds & const { bit(E::KIND) } != 0;
-        let observations = if known { self.observations.as_slice() } else { &[] };
-        observations.iter().filter_map(move |observation| {
+        let (all, places): (&[Observation], &[usize]) = match self.observations.len() {
+            _ if !known => (&[], &[]),
+            0..=FEW => (&self.observations, &[]),
+            _ => (&[], self.index().about(E::KIND, at)),
+        };
+        // The index was made of these very observations, so every place is there.
+        let some = places.iter().filter_map(|&place| self.observations.get(place));
+        all.iter().chain(some).filter_map(move |observation| {
             let evidence = observation.get::<E>()?;
             at.covers(&observation.subject).then_some(Seen { observation, evidence })
         })
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(&self.observations))
     }
 
     /// The first evidence of a kind about this subject or anything within it.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
-    AnyEvidence, Budget, ContactKind, Error, Evidence, Micros, Observation, ObservationId, Path, Permit,
-    ProbeError, Role, Subject, Target, Tri, Vantage,
+    AnyEvidence, Budget, ContactKind, Destination, Dialled, Error, Evidence, Micros, Observation,
+    ObservationId, Path, PeerAddr, Permit, ProbeError, Role, Subject, Target, Tri, Vantage,
 };
 
 /// What a stage is given to look with: the target, the vantage, the clock, and a place to record.
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) log: Mutex<Log>,
     /// Looks beside the road that the runner has not taken up yet.
     pub(crate) asides: Mutex<Vec<BoxFuture<'static, ()>>>,
+    /// Whether a proxy stood before the target in any trial.
+    pub(crate) proxied: AtomicBool,
 }
 
 /// What has been seen so far.
@@ -64,6 +67,9 @@ pub(crate) struct Handed {
     pub(crate) sent: bool,
     pub(crate) answer: Option<Cow<'static, str>>,
     pub(crate) redirect: Option<Target>,
+    /// The far end of the connection last handed on.
+    pub(crate) peer: Option<PeerAddr>,
+    pub(crate) suspect: bool,
 }
 
 impl Context {
@@ -198,7 +204,13 @@ impl Context {
     ///
     /// One thing of a type is kept for each subject; a second takes its place.
     pub fn hand_on<T: Send + 'static>(&self, at: &Subject, thing: T) {
+        let any: &dyn Any = &thing;
+        if any.downcast_ref::<Destination>().is_some_and(|to| to.proxy.is_some()) {
+            self.shared.proxied.store(true, Ordering::Relaxed);
+        }
+        let peer = any.downcast_ref::<Dialled>().map(|dialled| dialled.peer);
         let mut handed = self.handed();
+        handed.peer = peer.or(handed.peer);
         handed.things.retain(|(subject, thing)| !(subject == at && thing.is::<T>()));
         handed.things.push((at.clone(), Box::new(thing)));
     }
@@ -234,6 +246,14 @@ impl Context {
         let mut handed = self.handed();
         handed.arrived = Tri::Yes;
         handed.answer = Some(answer.into());
+    }
+
+    /// The answer may be a failure, though every stage lets the request pass: a status, an expectation not met.
+    ///
+    /// Whether it is, the judge says; the runner asks it before it gives up the controls and the last try.
+    /// For answers that are plainly good it is not called, and costs nothing.
+    pub fn suspect(&self) {
+        self.handed().suspect = true;
     }
 
     /// The answer sends the request elsewhere, and it may follow.

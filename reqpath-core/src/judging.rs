@@ -4,12 +4,14 @@ mod chain;
 mod deaths;
 mod findings;
 mod hops;
+mod relations;
 mod verdict;
 
 use crate::{Case, Catalogue, Finding, HopState, ProbeError, RuledOut, Verdict, Weight};
 
 use self::deaths::Deaths;
 use self::findings::Found;
+use self::relations::Relations;
 
 /// What judging a case gives.
 #[derive(Clone, Debug)]
@@ -25,7 +27,12 @@ pub struct Judgement {
     pub ruled_out: Vec<RuledOut>,
     /// Commands to run next, the cause's own first.
     pub next: Vec<String>,
+    /// What was left unjudged, because a report holds more than any trace does.
+    pub errors: Vec<ProbeError>,
 }
+
+/// How many commands are worth reading.
+const MOST_NEXT: usize = 32;
 
 /// Judges a case by a catalogue.
 ///
@@ -35,13 +42,16 @@ pub struct Judgement {
 pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judgement {
     let mut found = Found::by(case, catalogue);
     let deaths = Deaths::of(case, &found);
-    let roots = chain::weigh(&mut found, &deaths);
-    let (verdict, ruled_out) = verdict::of(case, &found, &deaths, &roots, errors);
+    found.drop_echoes(&deaths);
+    let relations = Relations::of(&found);
+    let roots = chain::weigh(&mut found, &relations, &deaths);
+    let (verdict, ruled_out) = verdict::of(case, catalogue, &found, &relations, &deaths, &roots, errors);
     let hops = hops::of(case, &deaths, &verdict);
     let next = next(&found, &roots);
+    let errors = found.errors;
     let mut findings: Vec<Finding> = found.list.into_iter().map(|(_, finding)| finding).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
-    Judgement { verdict, hops, findings, ruled_out, next }
+    Judgement { verdict, hops, findings, ruled_out, next, errors }
 }
 
 /// The commands of the cause first, then those of the other fatal findings.
@@ -50,6 +60,9 @@ fn next(found: &Found, roots: &[usize]) -> Vec<String> {
     let first = roots.iter().copied();
     let rest = (0..found.list.len()).filter(|&i| found.list[i].1.weight == Weight::Fatal);
     for command in first.chain(rest).flat_map(|i| &found.list[i].1.next) {
+        if next.len() == MOST_NEXT {
+            break;
+        }
         if !next.contains(command) {
             next.push(command.clone());
         }

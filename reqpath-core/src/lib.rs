@@ -9,6 +9,7 @@
 //! What is absent from this crate: any protocol, any socket, any file.
 //! Protocols live in the stage crates, contact with the world in a vantage.
 
+mod attempt;
 mod case;
 mod catalogue;
 mod cause;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,14 +14,19 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::{Timestamp, Unit};
 use tokio::time::{Instant, timeout_at};
 
+use crate::attempt::Attempt;
 use crate::context::{Handed, Log, Shared, TrialState, lock};
 use crate::{
     Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Hop, HopId, HopKind, Left,
-    Micros, Path, Phase, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Trial, Vantage, judge,
+    Micros, Path, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Vantage, judge,
 };
 
 /// The time a trace may take when nobody says.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+/// The longest that can be counted on any clock: about a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The least time in which one more try means anything.
+const TIME_TO_TRY: Duration = Duration::from_millis(50);
 
 /// Stages in order, with the catalogue of their causes.
 ///
@@ -159,7 +165,7 @@ impl Trace {
 
     fn time(&self) -> Duration {
         let max_time = self.target.max_time().map(Micros::duration);
-        self.deadline.or(max_time).unwrap_or(DEFAULT_DEADLINE)
+        self.deadline.or(max_time).unwrap_or(DEFAULT_DEADLINE).min(LONGEST)
     }
 
     /// How many trials there can be, each of which may follow redirects.
@@ -203,13 +209,22 @@ impl Pipeline {
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
         let Some(front) = trace.path.front() else { return Vec::new() };
         let at = front.at_sample(0);
-        // A redirect is a road of its own, and each may lead to another.
-        let roads = trace.target.max_redirects().saturating_add(1);
-        let mut plan: Vec<Contact> =
-            self.stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, &trace.target)).collect();
-        for contact in &mut plan {
-            let trials = if contact.once { 1 } else { trace.trials() };
-            contact.most = contact.most.saturating_mul(trials).saturating_mul(roads);
+        let mut plan = Vec::new();
+        let mut road = |target: &Target, times: u32, after: &str| {
+            for mut contact in self.stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, target)) {
+                let trials = if contact.once { 1 } else { trace.trials() };
+                contact.most = contact.most.saturating_mul(trials).saturating_mul(times);
+                if !after.is_empty() {
+                    contact.why = format!("{}{after}", contact.why).into();
+                }
+                plan.push(contact);
+            }
+        };
+        road(&trace.target, 1, "");
+        let redirects = trace.target.max_redirects();
+        if redirects > 0 {
+            // Each is a road of its own, and may lead from plain HTTP to TLS, from a POST to a GET.
+            road(&trace.target.redirected(), redirects, ", after a redirect");
         }
         plan
     }
@@ -231,6 +246,7 @@ impl Pipeline {
             traceparent: traceparent(),
             log: Mutex::new(Log::default()),
             asides: Mutex::default(),
+            proxied: AtomicBool::new(false),
         });
         {
             let road = with_asides(self.walk(&trace, &shared), &shared);
@@ -245,6 +261,9 @@ impl Pipeline {
             }
             // What is still under way is dropped here, and its evidence with that kept as incomplete.
         }
+        // A look that nobody took up holds what holds it.
+        let never = std::mem::take(&mut *lock(&shared.asides));
+        drop(never);
         self.report(&trace, &shared, started_at)
     }
 
@@ -254,38 +273,58 @@ impl Pipeline {
             lock(&shared.log).errors.push(ProbeError::new("pipeline", "the path has fewer than two hops"));
             return;
         };
-        let (trace_end, max_time) = (shared.deadline, trace.target.max_time());
+        let (trace_end, max_time) = (shared.deadline, trace.target.max_time().map(Micros::duration));
         let request_end = || match max_time {
-            Some(time) => (Instant::now() + time.duration()).min(trace_end),
+            Some(time) => (Instant::now() + time.min(LONGEST)).min(trace_end),
             None => trace_end,
         };
         let safe = trace.target.is_safe();
         let samples = if safe { trace.samples } else { 1 };
-        let mut any_died = false;
+        let (mut died, mut ran_out, mut suspect) = (false, false, false);
+        // The longest that a request took which ended by itself.
+        let mut longest = Duration::ZERO;
         for sample in 0..samples {
-            if sample > 0 && Instant::now() >= trace_end {
-                break;
+            if sample > 0 {
+                // A request that the end of the trace is sure to cut would die of us, not of the road.
+                let needed = longest.saturating_mul(2).max(TIME_TO_TRY).min(max_time.unwrap_or(LONGEST));
+                if trace_end.saturating_duration_since(Instant::now()) < needed {
+                    let message = format!("the deadline left time for {sample} of {samples} samples");
+                    lock(&shared.log).errors.push(ProbeError::new("pipeline", message));
+                    break;
+                }
             }
-            any_died |= self.trial(trace, shared, &front, sample, Role::Fresh, request_end()).await;
+            let ended = self.trial(trace, shared, &front, sample, Role::Fresh, request_end()).await;
+            died |= ended.died;
+            ran_out |= ended.died && ended.ran_out;
+            suspect |= ended.suspect;
+            if !ended.ran_out {
+                longest = longest.max(ended.elapsed);
+            }
         }
-        if !any_died || !safe {
+        if !safe || !(died || suspect && self.answers_failed(trace, shared)) {
             return;
         }
         let mut sample = samples;
         for role in &trace.controls {
-            let end = if *role == Role::Patient { trace_end } else { request_end() };
-            if Instant::now() < trace_end {
+            let (worth, end) = match role {
+                // Without a proxy it would be the very same request.
+                Role::Direct => (shared.proxied.load(Ordering::Relaxed), request_end()),
+                // More time is no help to what ended before its time.
+                Role::Patient => (ran_out, trace_end),
+                _ => (true, request_end()),
+            };
+            if worth && Instant::now() < trace_end {
                 self.trial(trace, shared, &front, sample, *role, end).await;
                 sample += 1;
             }
         }
         // Time for a real try, not for one that the deadline is sure to kill.
-        if trace.retry && samples == 1 && request_end() > Instant::now() + Duration::from_millis(50) {
+        if trace.retry && samples == 1 && request_end() > Instant::now() + TIME_TO_TRY {
             self.trial(trace, shared, &front, sample, Role::Last, request_end()).await;
         }
     }
 
-    /// One request along the road, redirects included. Says whether it died by what the stages saw.
+    /// One request along the road, redirects included.
     async fn trial(
         &self,
         trace: &Trace,
@@ -294,9 +333,11 @@ impl Pipeline {
         sample: u32,
         role: Role,
         end: Instant,
-    ) -> bool {
+    ) -> Ended {
+        let began = Instant::now();
         let mut target = trace.target.clone();
         let mut leg = front.clone();
+        let mut redirects = 0;
         loop {
             let at = leg.at_sample(sample);
             let state = Arc::new(TrialState {
@@ -307,79 +348,36 @@ impl Pipeline {
                 handed: Mutex::new(Handed::default()),
             });
             let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
-            let died = self.stages_of(&at, &cx, role, end).await;
-            let next = lock(&state.handed).redirect.take();
+            let died = Attempt::over(&at, &cx, &self.stages, role, end).await == Left::Dead;
+            let (next, suspect) = {
+                let mut handed = lock(&state.handed);
+                (handed.redirect.take(), handed.suspect)
+            };
             match next {
-                Some(next) if !died => {
-                    leg = redirected(front, next.redirected_from().len());
+                // The plan announced so many and no more.
+                Some(next) if !died && redirects < trace.target.max_redirects() => {
+                    redirects += 1;
+                    leg = redirected(front, redirects);
                     target = next;
                 }
-                _ => return died,
+                _ => {
+                    let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));
+                    // Stages end a look slightly before the deadline, so that its evidence is complete.
+                    return Ended { died, suspect, ran_out: elapsed >= limit / 10 * 9, elapsed };
+                }
             }
         }
     }
 
-    /// The stages in order, over one leg.
-    async fn stages_of(&self, at: &Subject, cx: &Context, role: Role, end: Instant) -> bool {
-        let began = Instant::now();
-        // Kept outside the road, for when the time runs out in it.
-        let walked =
-            Mutex::new(Walked { stage: "", entered: began, phases: Vec::with_capacity(self.stages.len()) });
-        let road = async {
-            for stage in &self.stages {
-                lock(&walked).enter(stage.name());
-                match stage.run(at, cx).await {
-                    Ok(Left::Alive) => lock(&walked).leave(),
-                    Ok(left) => {
-                        lock(&walked).leave();
-                        return left;
-                    }
-                    Err(error) => {
-                        lock(&walked).leave();
-                        cx.trouble(stage.name(), &error);
-                        return Left::Unknown;
-                    }
-                }
-            }
-            Left::Alive
-        };
-        // The timer also bounds a stage that ignores its own limits.
-        let (left, out_of_time) = match timeout_at(end, road).await {
-            Ok(left) => (left, left == Left::Dead && Instant::now() >= end),
-            Err(_) => {
-                lock(&walked).leave();
-                (Left::Dead, true)
-            }
-        };
-        let (arrived, sent, answer) = {
-            let handed = cx.handed();
-            (handed.arrived, handed.sent, handed.answer.clone())
-        };
-        let walked = walked.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let trial = Trial {
-            role,
-            left,
-            stage: walked.stage.into(),
-            arrived,
-            sent,
-            answer,
-            phases: walked.phases,
-            elapsed_us: began.elapsed().into(),
-            limit_us: end.saturating_duration_since(began).into(),
-            out_of_time,
-        };
-        let died = trial.died();
-        cx.record(at, trial);
-        died
+    /// Whether any sample so far ended in an answer that is a failure.
+    fn answers_failed(&self, trace: &Trace, shared: &Shared) -> bool {
+        let seen = lock(&shared.log).observations.clone();
+        judge(&case(trace, shared, seen), &self.catalogue, &[]).verdict.outcome().died > 0
     }
 
     fn report(&self, trace: &Trace, shared: &Shared, started_at: Timestamp) -> Report {
         let log = std::mem::take(&mut *lock(&shared.log));
-        let mut observations = log.observations;
-        observations.sort_by_key(|observation| observation.id);
-        let mut path = shared.path.clone();
-        add_redirects(&mut path, &observations);
-        let case = Case::new(trace.target.clone(), path, observations);
+        let case = case(trace, shared, log.observations);
         let judgement = judge(&case, &self.catalogue, &log.errors);
         let (target, path, observations) = case.into_parts();
         Report {
@@ -396,28 +394,28 @@ impl Pipeline {
             findings: judgement.findings,
             ruled_out: judgement.ruled_out,
             next: judgement.next,
-            errors: log.errors,
+            errors: log.errors.into_iter().chain(judgement.errors).collect(),
             observations,
             extra: serde_json::Map::new(),
         }
     }
 }
 
-/// The stages one trial came through: the one under way, and the time of those before.
-struct Walked {
-    stage: &'static str,
-    entered: Instant,
-    phases: Vec<Phase>,
+/// How one trial ended.
+struct Ended {
+    died: bool,
+    suspect: bool,
+    /// Whether it took all the time it had, or nearly.
+    ran_out: bool,
+    elapsed: Duration,
 }
 
-impl Walked {
-    fn enter(&mut self, stage: &'static str) {
-        (self.stage, self.entered) = (stage, Instant::now());
-    }
-
-    fn leave(&mut self) {
-        self.phases.push(Phase::new(self.stage, self.entered.elapsed().into()));
-    }
+/// Everything seen so far.
+fn case(trace: &Trace, shared: &Shared, mut observations: Vec<crate::Observation>) -> Case {
+    observations.sort_by_key(|observation| observation.id);
+    let mut path = shared.path.clone();
+    add_redirects(&mut path, &observations);
+    Case::new(trace.target.clone(), path, observations)
 }
 
 /// Drives the walk and the looks beside the road together, until all have ended.
@@ -450,7 +448,7 @@ async fn with_asides(walk: impl Future<Output = ()>, shared: &Shared) {
 }
 
 /// The leg to where a redirect leads.
-fn redirected(front: &Subject, number: usize) -> Subject {
+fn redirected(front: &Subject, number: u32) -> Subject {
     match front.as_leg() {
         Some(leg) => Subject::leg(&leg.from, &HopId::new(&format!("redirect-{number}"))),
         None => front.clone(),

@@ -76,7 +76,9 @@ pub struct ProbeError {
 }
 
 impl ProbeError {
-    pub(crate) fn new(stage: impl Into<String>, message: impl Into<String>) -> Self {
+    /// Trouble of this stage.
+    #[must_use]
+    pub fn new(stage: impl Into<String>, message: impl Into<String>) -> Self {
         Self { stage: stage.into(), message: message.into() }
     }
 }
@@ -174,7 +176,14 @@ impl Report {
         let case = Case::new(self.target, self.path, self.observations);
         let judgement = judge(&case, catalogue, &self.errors);
         let (target, path, observations) = case.into_parts();
+        let mut errors = self.errors;
+        for error in judgement.errors {
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
         Self {
+            errors,
             verdict: Some(judgement.verdict),
             hops: judgement.hops,
             findings: judgement.findings,

@@ -64,7 +64,7 @@ pub(crate) fn secret_header(name: &str) -> bool {
 /// A header as it may be stored: without its value where that is secret, without the secrets of a URL.
 pub(crate) fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     let begins = |with: &&str| value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    if secret_header(name) || CREDENTIALS.iter().any(|scheme| begins(&scheme)) {
+    if secret_header(name) || CREDENTIALS.iter().any(begins) {
         return Cow::Borrowed(REDACTED);
     }
     if matches!(name.len(), 7 | 8 | 16) && URL_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) {

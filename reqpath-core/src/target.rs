@@ -431,6 +431,14 @@ impl Target {
         TargetBuilder((*self.0).clone())
     }
 
+    /// The widest thing a redirect may lead to: over TLS, and by a method that may be sent again.
+    pub(crate) fn redirected(&self) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.scheme = Scheme::Https;
+        "GET".clone_into(&mut inner.method);
+        Self(Arc::new(inner))
+    }
+
     fn bracketed_host(&self) -> String {
         match self.0.address {
             Some(IpAddr::V6(_)) => format!("[{}]", self.0.host),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Left, Micros, Tri, escape};
+use crate::{Evidence, Left, Micros, PeerAddr, Tri, escape};
 
 /// Why a trial was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -33,8 +33,10 @@ pub struct Phase {
 }
 
 impl Phase {
-    pub(crate) fn new(stage: &'static str, elapsed_us: Micros) -> Self {
-        Self { stage: Cow::Borrowed(stage), elapsed_us }
+    /// This long in this stage.
+    #[must_use]
+    pub fn new(stage: impl Into<Cow<'static, str>>, elapsed: impl Into<Micros>) -> Self {
+        Self { stage: stage.into(), elapsed_us: elapsed.into() }
     }
 }
 
@@ -59,6 +61,9 @@ pub struct Trial {
     /// What it answered, in the protocol's words: `HTTP/1.1 200`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Cow<'static, str>>,
+    /// The far end of the connection it went over, where there was one; of the proxy, where one stood before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerAddr>,
     /// The stages it came through, in order, with the time of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
@@ -74,6 +79,24 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// A trial that ended like this in this stage; the fields are public to be filled in.
+    #[must_use]
+    pub fn new(role: Role, left: Left, stage: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            role,
+            left,
+            stage: stage.into(),
+            arrived: Tri::Unknown,
+            sent: false,
+            answer: None,
+            peer: None,
+            phases: Vec::new(),
+            elapsed_us: Micros::default(),
+            limit_us: Micros::default(),
+            out_of_time: false,
+        }
+    }
+
     /// Whether the request died on the way, by what the stages saw.
     #[must_use]
     pub fn died(&self) -> bool {

@@ -146,3 +146,182 @@ proptest! {
         prop_assert!(report.verdict.is_some());
     }
 }
+
+fn alive() -> serde_json::Value {
+    serde_json::json!({"role": "fresh", "left": "alive", "stage": "http"})
+}
+
+#[test]
+fn what_lies_between_a_cause_and_its_symptom_stays_in_the_chain() {
+    noted!(WIDE, "client.wide", wide, { explains(&["http.symptom", "http.middle"]) });
+    let leg = serde_json::json!({"leg": {"from": "client", "to": "server", "sample": 0}});
+    let note = |code: &str| serde_json::json!({"kind": "toy.note", "subject": leg, "data": {"code": code}});
+    let json = serde_json::json!({"schema": SCHEMA, "observations": [
+        note("http.symptom"), note("http.middle"), note("client.wide"),
+        {"kind": "request.trial", "subject": leg, "data": dead()},
+    ]});
+    // In the catalogue the symptom stands before what lies between.
+    let catalogue = Catalogue::new([&WIDE, &SYMPTOM, &MIDDLE]).unwrap();
+    let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
+    let Some(Verdict::Died { chain, .. }) = report.verdict else { panic!("{report:?}") };
+    assert_eq!(chain, ["http.symptom", "http.middle", "client.wide"]);
+}
+
+#[test]
+fn a_cause_leads_by_the_deaths_it_accounts_for() {
+    // One sample dies of a symptom with a cause, two of something else: the cause is not theirs.
+    let report = report(
+        &[(0, "http.symptom"), (0, "http.middle"), (1, "http.other"), (2, "http.other"), (1, "dns.root")],
+        serde_json::json!([dead(), dead(), dead()]),
+    );
+    let Some(Verdict::Died { cause, also, .. }) = &report.verdict else { panic!("{report:?}") };
+    assert_eq!((cause.code.as_str(), also.as_slice()), ("http.other", &["http.middle".to_owned()][..]));
+}
+
+#[test]
+fn a_sample_that_could_not_be_followed_is_no_success() {
+    let unknown = serde_json::json!({"role": "fresh", "left": "unknown", "stage": "http"});
+    let report = report(&[(0, "http.symptom")], serde_json::json!([dead(), unknown]));
+    assert!(matches!(report.verdict, Some(Verdict::Died { .. })), "{:?}", report.verdict);
+}
+
+#[test]
+fn one_block_of_each_kind_changed_during_the_trace() {
+    let samples = |pattern: &str| -> Report {
+        let dies = |c: char| c == 'x';
+        let notes: Vec<(u32, &str)> =
+            (0..).zip(pattern.chars()).filter(|(_, c)| dies(*c)).map(|(i, _)| (i, "http.symptom")).collect();
+        let trials = pattern.chars().map(|c| if dies(c) { dead() } else { alive() });
+        report(&notes, trials.collect())
+    };
+    for changed in ["xxxxxx......", "......xxxxxx", "xxx.........", ".....xxxxx"] {
+        let report = samples(changed);
+        let Some(Verdict::Degraded { at: None, cause: None, why: Some(why), also, .. }) = &report.verdict
+        else {
+            panic!("{changed}: {:?}", report.verdict)
+        };
+        assert!(why.contains("changed during the trace"), "{why}");
+        assert_eq!(also, &["http.symptom"], "said once");
+    }
+    // Chance makes such a block too often, or it is none.
+    for placed in ["xx..", "x...........", "x.x.x.x.x.x.", "xxxxxx.....x"] {
+        let report = samples(placed);
+        assert!(matches!(report.verdict, Some(Verdict::Degraded { at: Some(_), .. })), "{placed}");
+    }
+}
+
+#[test]
+fn what_the_last_try_meets_again_is_said_once() {
+    let last = serde_json::json!({"role": "last", "left": "dead", "stage": "http"});
+    let report = report(&[(0, "http.symptom"), (1, "http.symptom")], serde_json::json!([dead(), last]));
+    let said: Vec<_> = report.findings.iter().map(|f| (f.code.as_ref(), f.weight)).collect();
+    assert_eq!(said, [("http.symptom", Weight::Fatal)]);
+}
+
+cause! {
+    /// The status is a failure.
+    static STATUS: "http.status" = status { scope(Scope::Sample), twins(&["dns.twin"]) }
+}
+
+fn status(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let seen = case.of::<Note>(at).find(|note| note.code == "503").ok_or(Decline::Absent)?;
+    Ok(Finding::new(at, &seen, "it is a failure").ends_sample())
+}
+
+cause! {
+    /// It looks the same, and stands earlier on the road.
+    static TWIN: "dns.twin" = twin { scope(Scope::Sample) }
+}
+
+fn twin(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let seen = case.first::<Note>(at)?;
+    Err(Decline::not("the name resolves", &seen))
+}
+
+fn judged(observations: serde_json::Value) -> Report {
+    let json = serde_json::json!({"schema": SCHEMA, "observations": observations});
+    let catalogue = Catalogue::new([&TWIN, &STATUS]).unwrap();
+    Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue)
+}
+
+fn on(to: &str) -> serde_json::Value {
+    serde_json::json!({"leg": {"from": "client", "to": to, "sample": 0}})
+}
+
+#[test]
+fn a_failure_that_every_stage_let_pass_has_its_twins_ruled_out() {
+    let report = judged(serde_json::json!([
+        {"kind": "toy.note", "subject": on("server"), "data": {"code": "503"}},
+        {"kind": "request.trial", "subject": on("server"), "data": alive()},
+    ]));
+    assert!(matches!(report.verdict, Some(Verdict::Died { .. })), "{:?}", report.verdict);
+    assert_eq!(report.ruled_out.len(), 1, "though the twin was asked before anything was found");
+    assert_eq!((report.ruled_out[0].code.as_str(), report.ruled_out[0].cites.len()), ("dns.twin", 1));
+}
+
+#[test]
+fn a_sample_that_was_sent_on_did_not_end_where_it_was_sent_on() {
+    let report = judged(serde_json::json!([
+        {"kind": "toy.note", "subject": on("server"), "data": {"code": "503"}},
+        {"kind": "request.trial", "subject": on("server"), "data": alive()},
+        {"kind": "request.trial", "subject": on("redirect-1"), "data": alive()},
+    ]));
+    assert!(matches!(report.verdict, Some(Verdict::Reached { .. })), "{:?}", report.verdict);
+}
+
+#[test]
+fn what_is_wrong_at_another_address_did_not_kill_this_request() {
+    noted!(THERE, "http.there", there, {});
+    let at = |address: &str| serde_json::json!({"leg": {"from": "client", "to": "server", "address": address, "sample": 0}});
+    fn found(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+        let seen = case.first::<Note>(at)?;
+        Ok(Finding::new(at, &seen, "it is wrong here"))
+    }
+    cause! {
+        /// Wrong at one address.
+        static WRONG: "http.wrong" = found { scope(Scope::Address) }
+    }
+    let mut trial = dead();
+    trial["peer"] = "192.0.2.1:80".into();
+    let json = serde_json::json!({"schema": SCHEMA, "observations": [
+        {"kind": "toy.note", "subject": at("192.0.2.2:80"), "data": {"code": "x"}},
+        {"kind": "toy.note", "subject": at("192.0.2.1:80"), "data": {"code": "http.there"}},
+        {"kind": "request.trial", "subject": on("server"), "data": trial},
+    ]});
+    let catalogue = Catalogue::new([&WRONG, &THERE]).unwrap();
+    let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
+    let fatal: Vec<String> =
+        report.findings.iter().filter(|f| f.weight == Weight::Fatal).map(|f| f.subject.to_string()).collect();
+    assert_eq!(fatal, ["client → server at 192.0.2.1:80", "client → server, sample 0"]);
+}
+
+/// Ten thousand samples, each dying of a symptom with a cause, beside as many warnings.
+#[test]
+fn a_long_trace_is_judged_in_no_time() {
+    let samples = 10_000;
+    let mut notes = Vec::new();
+    for sample in 0..samples {
+        notes.extend([(sample, "http.symptom"), (sample, "http.middle"), (sample, "tls.elsewhere")]);
+    }
+    let trials = (0..samples).map(|_| dead()).collect();
+    let began = std::time::Instant::now();
+    let report = report(&notes, trials);
+    let Some(Verdict::Died { cause, chain, outcome, .. }) = &report.verdict else { panic!() };
+    assert_eq!((cause.code.as_str(), chain.len(), outcome.died), ("http.middle", 2, samples));
+    assert_eq!(report.findings.len(), 30_000);
+    // Comparing all with all would take minutes; this takes a second, unoptimised on a busy machine.
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
+fn more_samples_than_any_trace_has_are_said_to_be_left_out() {
+    let trials: Vec<_> = (0..10_001).map(|_| alive()).collect();
+    let report = report(&[], trials.into());
+    assert!(
+        report.errors.iter().any(|e| e.message.contains("10000 of 10001 samples")),
+        "{:?}",
+        report.errors
+    );
+    let catalogue = Catalogue::new([&SYMPTOM]).unwrap();
+    assert_eq!(report.judged(&catalogue).errors.len(), 1, "judged again, it is said once");
+}

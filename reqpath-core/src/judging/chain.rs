@@ -1,99 +1,102 @@
 //! Which findings are fatal, and which of them explain which.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::{Cause, Finding, Weight};
 
-use super::deaths::Deaths;
+use super::deaths::{Deaths, End};
 use super::findings::Found;
+use super::relations::{Relations, fatal};
 
 /// Marks the findings that ended a sample or explain what did, and returns the roots:
 /// fatal findings that no other fatal finding explains, the verdict's cause first.
-pub(super) fn weigh(found: &mut Found, deaths: &Deaths) -> Vec<usize> {
-    for (cause, finding) in &mut found.list {
-        let fatal = !cause.only_warns && ended_a_sample(cause, finding, deaths);
-        finding.weight = if fatal { Weight::Fatal } else { Weight::Warning };
-    }
-    // What explains a fatal finding on the same flow is fatal too; so is what explains that.
-    loop {
-        let next = (0..found.list.len()).find(|&i| {
-            let (cause, finding) = &found.list[i];
-            !cause.only_warns
-                && finding.weight == Weight::Warning
-                && (0..found.list.len())
-                    .any(|j| found.list[j].1.weight == Weight::Fatal && explains(found, i, j))
-        });
-        match next {
-            Some(i) => found.list[i].1.weight = Weight::Fatal,
-            None => break,
+pub(super) fn weigh(found: &mut Found, relations: &Relations, deaths: &Deaths) -> Vec<usize> {
+    let mut fresh = Vec::new();
+    for (i, (cause, finding)) in found.list.iter_mut().enumerate() {
+        let ended = !cause.only_warns && ended(cause, finding, deaths).next().is_some();
+        finding.weight = if ended { Weight::Fatal } else { Weight::Warning };
+        if ended {
+            fresh.push(i);
         }
     }
-    roots(found, deaths)
+    // What explains a fatal finding on the same flow is fatal too; so is what explains that.
+    while let Some(j) = fresh.pop() {
+        let explaining: Vec<usize> = relations.explaining(found, j).collect();
+        for i in explaining {
+            let (cause, finding) = &mut found.list[i];
+            if !cause.only_warns && finding.weight == Weight::Warning {
+                finding.weight = Weight::Fatal;
+                fresh.push(i);
+            }
+        }
+    }
+    roots(found, relations, deaths)
 }
 
 /// Codes from the symptom that was met first down to this cause.
-pub(super) fn chain(found: &Found, root: usize) -> Vec<String> {
+pub(super) fn chain(found: &Found, relations: &Relations, root: usize) -> Vec<String> {
     let mut chain = vec![root];
     let mut at = root;
-    // Each step goes to a symptom not yet in the chain, so this ends.
-    while let Some(next) = (0..found.list.len())
-        .find(|&j| !chain.contains(&j) && found.list[j].1.weight == Weight::Fatal && explains(found, at, j))
-    {
-        chain.push(next);
-        at = next;
-    }
-    let mut codes: Vec<String> = Vec::new();
-    for &i in chain.iter().rev() {
-        let code = &found.list[i].1.code;
-        if !codes.iter().any(|known| known == code) {
-            codes.push(code.clone().into_owned());
-        }
-    }
-    codes
-}
-
-/// Whether finding `i` explains finding `j`: its catalogue entry says so, and both are of one flow.
-fn explains(found: &Found, i: usize, j: usize) -> bool {
-    let ((cause, finding), (_, symptom)) = (&found.list[i], &found.list[j]);
-    i != j
-        && cause.explains_code(&symptom.code)
-        && finding.code != symptom.code
-        && finding.subject.meets(&symptom.subject)
-}
-
-fn ended_a_sample(cause: &Cause, finding: &Finding, deaths: &Deaths) -> bool {
-    deaths.dead().any(|(sample, end)| {
-        let same_flow = match finding.subject.as_leg() {
-            Some(_) => {
-                finding.subject.meets(&end.leg) && finding.subject.sample().is_none_or(|s| s == sample)
+    // Each step goes to a code not yet in the chain, so this ends.
+    loop {
+        let mut next: Vec<usize> = Vec::new();
+        for i in relations.explained_by(found, at).filter(|&i| fatal(found, i)) {
+            let known = |j: &usize| found.list[*j].0.code == found.list[i].0.code;
+            if !chain.iter().any(known) && !next.iter().any(known) {
+                next.push(i);
             }
-            None => true,
+        }
+        // The deepest first, so that what lies between a cause and its symptom is not left out.
+        let deepest = |i: &&usize| {
+            !next.iter().any(|j| found.list[*j].0.explains_code(found.list[**i].0.code) && j != *i)
         };
-        same_flow && (finding.ends_sample || cause.kills(&end.stage))
-    })
+        let Some(&i) = next.iter().find(deepest).or(next.first()) else { break };
+        chain.push(i);
+        at = i;
+    }
+    chain.iter().rev().map(|&i| found.list[i].0.code.to_owned()).collect()
+}
+
+/// The samples that a finding ended: they died in a stage in which its cause kills, on its flow.
+fn ended<'a>(cause: &'a Cause, finding: &'a Finding, deaths: &'a Deaths) -> impl Iterator<Item = u32> + 'a {
+    let of_sample = finding.subject.sample().map(|sample| deaths.dead_sample(sample));
+    let all = of_sample.is_none().then(|| deaths.dead());
+    let dead = of_sample.flatten().into_iter().chain(all.into_iter().flatten());
+    let of_flow = move |end: &End| finding.subject.as_leg().is_none() || finding.subject.meets(&end.leg);
+    dead.filter(move |(_, end)| of_flow(end) && (finding.ends_sample || cause.kills(&end.stage)))
+        .map(|(sample, _)| sample)
 }
 
 /// The roots, the one that accounts for most deaths first; among equals, the one nearest the symptom's start.
-fn roots(found: &Found, deaths: &Deaths) -> Vec<usize> {
-    let fatal: Vec<usize> =
-        (0..found.list.len()).filter(|&i| found.list[i].1.weight == Weight::Fatal).collect();
-    let mut roots: Vec<usize> =
-        fatal.iter().copied().filter(|&i| !fatal.iter().any(|&j| explains(found, j, i))).collect();
+fn roots(found: &Found, relations: &Relations, deaths: &Deaths) -> Vec<usize> {
+    let all: Vec<usize> = (0..found.list.len()).filter(|&i| fatal(found, i)).collect();
+    let explained = |&i: &usize| relations.explaining(found, i).any(|j| fatal(found, j));
+    let mut roots: Vec<usize> = all.iter().copied().filter(|i| !explained(i)).collect();
     if roots.is_empty() {
         // Two findings that explain each other: a fault of the catalogue, not of the road. Name the first.
-        roots.extend(fatal.first());
+        roots.extend(all.first());
     }
-    let killed = |code: &str| {
-        let samples = deaths.dead().filter(|(sample, end)| {
-            found.list.iter().any(|(cause, finding)| {
-                finding.code == code
-                    && finding.weight == Weight::Fatal
-                    && finding.subject.sample().is_none_or(|s| s == *sample)
-                    && finding.subject.meets(&end.leg.at_sample(*sample))
-                    && (finding.ends_sample || cause.kills(&end.stage) || !cause.explains.is_empty())
-            })
-        });
-        samples.count()
-    };
+    let mut killed = HashMap::new();
+    for &i in &roots {
+        let code = found.list[i].0.code;
+        killed.entry(code).or_insert_with(|| killed_by(found, relations, deaths, code));
+    }
     // A stable sort: the order of the catalogue, which is that of the road, decides among equals.
-    roots.sort_by_cached_key(|&i| std::cmp::Reverse(killed(&found.list[i].1.code)));
+    roots.sort_by_key(|&i| std::cmp::Reverse(killed.get(found.list[i].0.code).copied()));
     roots
+}
+
+/// How many samples a cause accounts for: those it ended, and those ended by what it explains.
+fn killed_by(found: &Found, relations: &Relations, deaths: &Deaths, code: &str) -> usize {
+    let mut met = vec![false; found.list.len()];
+    let mut samples = BTreeSet::new();
+    let mut open: Vec<usize> = relations.of_code(code).to_vec();
+    while let Some(i) = open.pop() {
+        if fatal(found, i) && !std::mem::replace(&mut met[i], true) {
+            let (cause, finding) = &found.list[i];
+            samples.extend(ended(cause, finding, deaths));
+            open.extend(relations.explained_by(found, i));
+        }
+    }
+    samples.len()
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::{Case, Left, Outcome, Role, Subject, Tri, Trial};
+use crate::{Case, HopId, Left, Outcome, Role, Subject, Tri, Trial};
 
 use super::findings::Found;
 
@@ -11,8 +11,10 @@ use super::findings::Found;
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) role: Role,
-    /// The last leg it took.
+    /// The last leg it took, at the address it was connected to.
     pub(super) leg: Subject,
+    /// The far hops of the legs before: it was sent on from there.
+    pub(super) behind: Vec<HopId>,
     /// Alive, dead, or not known because the probe failed.
     pub(super) left: Left,
     /// The stage that saw it last.
@@ -22,6 +24,8 @@ pub(super) struct End {
     pub(super) sent: bool,
     pub(super) answer: Option<Cow<'static, str>>,
     pub(super) out_of_time: bool,
+    /// Whether it was cut short by the caller.
+    pub(super) stopped: bool,
 }
 
 /// How every trial ended, by sample number.
@@ -32,26 +36,40 @@ pub(super) struct Deaths {
 
 impl Deaths {
     pub(super) fn of(case: &Case, found: &Found) -> Self {
-        let mut ends = BTreeMap::new();
+        let mut ends = BTreeMap::<u32, End>::new();
         for trial in case.of::<Trial>(&Subject::Path) {
             let Some(sample) = trial.subject().sample() else { continue };
+            let leg = trial.subject().whole_leg();
+            // Redirects make several trials of a sample; the last tells how it ended.
+            let mut behind = Vec::new();
+            if let Some(before) = ends.remove(&sample) {
+                behind = before.behind;
+                behind.extend(before.leg.as_leg().map(|leg| leg.to.clone()));
+            }
             let end = End {
                 role: trial.role,
-                leg: trial.subject().whole_leg(),
+                leg: trial.peer.map_or_else(|| leg.clone(), |peer| leg.at_address(peer)),
+                behind,
                 left: trial.left,
                 stage: trial.stage.clone(),
                 arrived: trial.arrived,
                 sent: trial.sent,
                 answer: trial.answer.clone(),
                 out_of_time: trial.out_of_time,
+                stopped: !trial.complete(),
             };
-            // Redirects make several trials of a sample; the last tells how it ended.
             ends.insert(sample, end);
+        }
+        // What the caller stopped half-way says nothing, unless there is nothing else.
+        if ends.values().any(|end| end.role == Role::Fresh && !end.stopped) {
+            ends.retain(|_, end| !end.stopped);
         }
         for (_, finding) in
             found.list.iter().filter(|(cause, finding)| finding.ends_sample && !cause.only_warns)
         {
-            if let Some(end) = finding.subject.sample().and_then(|sample| ends.get_mut(&sample)) {
+            let end = finding.subject.sample().and_then(|sample| ends.get_mut(&sample));
+            // A sample that went on to another leg did not end on this one.
+            if let Some(end) = end.filter(|end| finding.subject.meets(&end.leg)) {
                 end.left = Left::Dead;
             }
         }
@@ -68,13 +86,42 @@ impl Deaths {
         self.fresh().filter(|(_, end)| end.left == Left::Dead)
     }
 
+    /// This sample, if it is a fresh one that died.
+    pub(super) fn dead_sample(&self, sample: u32) -> Option<(u32, &End)> {
+        let end = self.ends.get(&sample)?;
+        (end.role == Role::Fresh && end.left == Left::Dead).then_some((sample, end))
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Outcome::new(count(self.fresh().count()), count(self.dead().count()))
     }
 
+    /// Whether any fresh sample came back.
+    pub(super) fn any_alive(&self) -> bool {
+        self.fresh().any(|(_, end)| end.left == Left::Alive)
+    }
+
     /// How the front answered when tried once more.
     pub(super) fn last(&self) -> Option<&End> {
         self.ends.values().find(|end| end.role == Role::Last)
+    }
+
+    /// How many came first of one kind, where deaths and successes form one block each by more than
+    /// chance (runs test, p ≤ 0.01), and whether those first ones died.
+    pub(super) fn blocks(&self) -> Option<(usize, bool)> {
+        let known = |end: &End| (end.left != Left::Unknown).then_some(end.left == Left::Dead);
+        let died: Vec<bool> = self.fresh().filter_map(|(_, end)| known(end)).collect();
+        let first = *died.first()?;
+        let block = died.iter().take_while(|died| **died == first).count();
+        if block == died.len() || died[block..].contains(&first) {
+            return None;
+        }
+        // Two of all the orders there are have one block each.
+        let orders = (0..block).fold(1.0_f64, |orders, i| {
+            let of = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+            orders * of(died.len() - i) / of(i + 1)
+        });
+        (2.0 / orders <= 0.01).then_some((block, first))
     }
 }

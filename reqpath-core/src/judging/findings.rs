@@ -1,57 +1,138 @@
 //! Running every recogniser for every subject of its scope.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use crate::{Case, Catalogue, Cause, Decline, Finding, Scope, Subject, Trial};
+use crate::{Case, Catalogue, Cause, Decline, Finding, ProbeError, Role, RuledOut, Scope, Subject};
 
-/// What the recognisers found, and why the others declined.
+use super::deaths::Deaths;
+
+/// How many subjects of one width are judged: more than any trace of ours has.
+const MOST_SUBJECTS: usize = 10_000;
+/// How many looks that would tell are kept.
+const MOST_LOOKS: usize = 32;
+
+/// What the recognisers found, and which looks the others miss.
 pub(super) struct Found {
     /// Each finding with its cause, in the order of the catalogue.
     pub(super) list: Vec<(&'static Cause, Finding)>,
-    /// Declines that say something, with the subject they are about.
-    pub(super) declined: Vec<(&'static Cause, Subject, Decline)>,
+    /// Looks that would settle whether a cause that was declined holds.
+    pub(super) needed: Vec<Cow<'static, str>>,
+    /// What was left unjudged.
+    pub(super) errors: Vec<ProbeError>,
+    subjects: Subjects,
+}
+
+/// The subjects of each width.
+struct Subjects {
+    path: [Subject; 1],
+    hops: Vec<Subject>,
+    legs: Vec<Subject>,
+    addresses: Vec<Subject>,
+    samples: Vec<Subject>,
+}
+
+impl Subjects {
+    fn of(case: &Case, errors: &mut Vec<ProbeError>) -> Self {
+        let mut bounded = |mut subjects: Vec<Subject>, what: &str| {
+            if subjects.len() > MOST_SUBJECTS {
+                let message =
+                    format!("only the first {MOST_SUBJECTS} of {} {what} were judged", subjects.len());
+                errors.push(ProbeError::new("judge", message));
+                subjects.truncate(MOST_SUBJECTS);
+            }
+            subjects
+        };
+        let hops = case.path().hops.iter().take(MOST_SUBJECTS).map(|hop| Subject::Hop(hop.id.clone()));
+        Self {
+            path: [Subject::Path],
+            hops: hops.collect(),
+            legs: bounded(case.legs(), "legs"),
+            addresses: bounded(case.addresses(), "addresses"),
+            samples: bounded(case.samples(), "samples"),
+        }
+    }
+
+    fn of_scope(&self, scope: Scope) -> &[Subject] {
+        match scope {
+            Scope::Path => &self.path,
+            Scope::Hop => &self.hops,
+            Scope::Leg => &self.legs,
+            Scope::Address => &self.addresses,
+            Scope::Sample => &self.samples,
+        }
+    }
 }
 
 impl Found {
     pub(super) fn by(case: &Case, catalogue: &Catalogue) -> Self {
-        let mut found = Self { list: Vec::new(), declined: Vec::new() };
-        let legs = case.legs();
-        let samples = case.samples();
-        let addresses = case.addresses();
-        // Why a cause was declined matters only to a request that died of another.
-        let keep = case.of::<Trial>(&Subject::Path).any(|trial| trial.left != crate::Left::Alive);
+        let mut errors = Vec::new();
+        let subjects = Subjects::of(case, &mut errors);
+        let (mut list, mut needed) = (Vec::new(), Vec::new());
+        // Why one declines is asked again, and only of a verdict's twins.
+        case.want_reasons(false);
         for cause in catalogue.iter() {
-            match cause.scope {
-                Scope::Path => found.ask(cause, case, &Subject::Path, keep),
-                Scope::Hop => {
-                    for hop in &case.path().hops {
-                        found.ask(cause, case, &Subject::Hop(hop.id.clone()), keep);
+            for at in subjects.of_scope(cause.scope) {
+                match (cause.recognise)(case, at) {
+                    // Without a cited observation there is no finding.
+                    Ok(finding) if finding.cites.is_empty() => {}
+                    Ok(mut finding) => {
+                        finding.code = Cow::Borrowed(cause.code);
+                        finding.blames = finding.blames.or(Some(cause.blames));
+                        list.push((cause, finding));
                     }
+                    Err(Decline::Needs(look)) if needed.len() < MOST_LOOKS && !needed.contains(&look.0) => {
+                        needed.push(look.0);
+                    }
+                    Err(_) => {}
                 }
-                Scope::Leg => legs.iter().for_each(|at| found.ask(cause, case, at, keep)),
-                Scope::Address => addresses.iter().for_each(|at| found.ask(cause, case, at, keep)),
-                Scope::Sample => samples.iter().for_each(|at| found.ask(cause, case, at, keep)),
             }
         }
-        found
+        case.want_reasons(true);
+        Self { list, needed, errors, subjects }
     }
 
-    fn ask(&mut self, cause: &'static Cause, case: &Case, at: &Subject, keep: bool) {
-        match (cause.recognise)(case, at) {
-            Ok(mut finding) => {
-                finding.code = Cow::Borrowed(cause.code);
-                finding.blames = finding.blames.or(Some(cause.blames));
-                // Without a cited observation there is no finding.
-                if !finding.cites.is_empty() {
-                    self.list.push((cause, finding));
-                }
-            }
-            Err(Decline::Absent) => {}
-            Err(decline) => {
-                if keep || !self.list.is_empty() {
-                    self.declined.push((cause, at.clone(), decline));
-                }
-            }
+    /// Drops what a control or the last try met again after a counted request had met it.
+    pub(super) fn drop_echoes(&mut self, deaths: &Deaths) {
+        let counted = |finding: &Finding| {
+            let end = finding.subject.sample().and_then(|sample| deaths.ends.get(&sample));
+            end.is_none_or(|end| end.role == Role::Fresh)
+        };
+        if deaths.ends.values().all(|end| end.role == Role::Fresh) {
+            return;
         }
+        let met: HashSet<(&'static str, Subject)> = self
+            .list
+            .iter()
+            .filter(|(_, finding)| counted(finding))
+            .map(|(cause, finding)| (cause.code, finding.subject.whole_leg()))
+            .collect();
+        self.list.retain(|(cause, finding)| {
+            counted(finding) || !met.contains(&(cause.code, finding.subject.whole_leg()))
+        });
+    }
+
+    /// The look-alikes of a cause whose recognisers say why not.
+    pub(super) fn ruled_out(
+        &self,
+        case: &Case,
+        catalogue: &Catalogue,
+        cause: &Cause,
+        at: &Subject,
+    ) -> Vec<RuledOut> {
+        let twins = catalogue.iter().filter(|other| {
+            let twin = cause.twins.contains(&other.code) || other.twins.contains(&cause.code);
+            twin && !self.list.iter().any(|(found, _)| found.code == other.code)
+        });
+        let because = |other: &'static Cause| {
+            let subjects = self.subjects.of_scope(other.scope).iter().filter(|subject| subject.meets(at));
+            subjects.into_iter().find_map(|subject| match (other.recognise)(case, subject) {
+                Err(Decline::Not { because, cites }) => {
+                    Some(RuledOut::new(other.code.to_owned(), because.into_owned(), cites))
+                }
+                _ => None,
+            })
+        };
+        twins.filter_map(because).collect()
     }
 }

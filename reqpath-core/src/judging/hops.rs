@@ -24,7 +24,7 @@ pub(super) fn of(case: &Case, deaths: &Deaths, verdict: &Verdict) -> Vec<HopStat
             }
             (_, true) => far_state(end),
             // A hop that a redirect left behind did its part.
-            _ if on_leg.is_some() && place < place_of(case, end) => (Tri::Yes, Tri::Yes),
+            _ if end.behind.contains(&hop.id) => (Tri::Yes, Tri::Yes),
             _ => (Tri::Unknown, Tri::Unknown),
         };
         HopState::new(hop.id.clone(), hop.kind, arrived, left_alive)
@@ -40,8 +40,4 @@ fn far_state(end: &super::deaths::End) -> (Tri, Tri) {
         (Left::Dead, arrived) => (if end.sent { arrived } else { Tri::No }, Tri::Unknown),
         (Left::Unknown, arrived) => (arrived, Tri::Unknown),
     }
-}
-
-fn place_of(case: &Case, end: &super::deaths::End) -> usize {
-    end.leg.as_leg().and_then(|leg| case.path().place(&leg.to)).unwrap_or(usize::MAX)
 }

@@ -2,17 +2,21 @@
 
 use crate::verdict::LegEnds;
 use crate::{
-    At, Case, Cause, CauseRef, Decline, End, Finding, HopId, Left, ProbeError, RuledOut, Subject, Verdict,
+    At, Case, Catalogue, Cause, CauseRef, End, Finding, HopId, Left, Outcome, ProbeError, RuledOut, Subject,
+    Verdict,
 };
 
 use super::chain::chain;
 use super::deaths::Deaths;
 use super::findings::Found;
+use super::relations::Relations;
 
 /// The verdict, and the look-alikes it ruled out.
 pub(super) fn of(
     case: &Case,
+    catalogue: &Catalogue,
     found: &Found,
+    relations: &Relations,
     deaths: &Deaths,
     roots: &[usize],
     errors: &[ProbeError],
@@ -23,25 +27,20 @@ pub(super) fn of(
     }
     if outcome.died == 0 {
         if let Some((_, end)) = deaths.fresh().find(|(_, end)| end.left == Left::Unknown) {
-            let why = format!("the probe could not look further than {}", stage_name(&end.stage));
+            let stage = stage_name(&end.stage);
+            let why = match end.stopped {
+                true => format!("the trace was stopped while the request was in {stage}"),
+                false => format!("the probe could not look further than {stage}"),
+            };
             return (unknown(near(end), &why, found, deaths, errors), Vec::new());
         }
         let answer = deaths.fresh().find_map(|(_, end)| end.answer.clone()).map(std::borrow::Cow::into_owned);
         return (Verdict::Reached { answer, outcome }, Vec::new());
     }
-    if let (1, Some(last)) = (outcome.samples, deaths.last())
-        && last.left == Left::Alive
-    {
-        let why = "the first request died and the last one did not: it changed during the trace, \
-                   or only some requests die; more samples (-n 12) would tell";
-        let verdict = Verdict::Degraded {
-            at: None,
-            cause: None,
-            chain: Vec::new(),
-            also: roots.iter().map(|&i| found.list[i].1.code.to_string()).collect(),
-            why: Some(why.to_owned()),
-            outcome,
-        };
+    if let Some(why) = changed(deaths, outcome) {
+        let also = codes(found, roots, &[]);
+        let verdict =
+            Verdict::Degraded { at: None, cause: None, chain: Vec::new(), also, why: Some(why), outcome };
         return (verdict, Vec::new());
     }
     let Some(&root) = roots.first() else {
@@ -59,24 +58,49 @@ pub(super) fn of(
     let (cause, finding) = &found.list[root];
     let at = place(cause, finding, case);
     let cause_ref = CauseRef::new(finding.code.to_string(), finding.summary.clone(), finding.subject.clone());
-    let chain = chain(found, root);
-    let mut also: Vec<String> = Vec::new();
-    for &i in &roots[1..] {
-        let code = found.list[i].1.code.to_string();
-        if !chain.contains(&code) && !also.contains(&code) {
-            also.push(code);
-        }
-    }
-    let ruled_out = ruled_out(cause, finding, found);
-    let verdict = if outcome.died == outcome.samples {
+    let chain = chain(found, relations, root);
+    let also = codes(found, &roots[1..], &chain);
+    let ruled_out = found.ruled_out(case, catalogue, cause, &finding.subject);
+    // A sample that the probe could not follow is no success.
+    let verdict = if deaths.any_alive() {
+        Verdict::Degraded { at, cause: Some(cause_ref), chain, also, why: None, outcome }
+    } else {
         match at {
             Some(at) => Verdict::Died { at, cause: cause_ref, chain, also, outcome },
             None => unknown(None, "the cause is about no hop of the path", found, deaths, errors),
         }
-    } else {
-        Verdict::Degraded { at, cause: Some(cause_ref), chain, also, why: None, outcome }
     };
     (verdict, ruled_out)
+}
+
+/// Why nothing can be placed: the road was not the same from the first request to the last.
+fn changed(deaths: &Deaths, outcome: Outcome) -> Option<String> {
+    if outcome.samples == 1 {
+        deaths.last().filter(|last| last.left == Left::Alive)?;
+        return Some(
+            "the first request died and the last one did not: it changed during the trace, \
+             or only some requests die; more samples (-n 12) would tell"
+                .to_owned(),
+        );
+    }
+    let (first, died) = deaths.blocks()?;
+    let (these, those) = if died { ("died", "did not") } else { ("came back", "died") };
+    Some(format!(
+        "the first {first} requests {these} and all after them {those}: it changed during the trace; \
+         trace again"
+    ))
+}
+
+/// The codes of these findings, each once, without those already said.
+fn codes(found: &Found, findings: &[usize], said: &[String]) -> Vec<String> {
+    let mut codes: Vec<String> = Vec::new();
+    for &i in findings {
+        let code = found.list[i].0.code;
+        if !codes.iter().chain(said).any(|known| known == code) {
+            codes.push(code.to_owned());
+        }
+    }
+    codes
 }
 
 /// Where a finding places the death: the end it blames.
@@ -114,14 +138,8 @@ fn stage_name(stage: &str) -> &str {
 }
 
 fn unknown(at: Option<At>, why: &str, found: &Found, deaths: &Deaths, errors: &[ProbeError]) -> Verdict {
-    let mut what_would_tell: Vec<String> = Vec::new();
-    for (_, _, decline) in &found.declined {
-        if let Decline::Needs(look) = decline
-            && !what_would_tell.iter().any(|known| *known == look.0)
-        {
-            what_would_tell.push(look.0.clone().into_owned());
-        }
-    }
+    let mut what_would_tell: Vec<String> =
+        found.needed.iter().map(|look| look.clone().into_owned()).collect();
     for error in errors {
         let text = format!("{}: {}", error.stage, error.message);
         if !what_would_tell.contains(&text) {
@@ -129,22 +147,4 @@ fn unknown(at: Option<At>, why: &str, found: &Found, deaths: &Deaths, errors: &[
         }
     }
     Verdict::Unknown { at, why: why.to_owned(), what_would_tell, outcome: deaths.outcome() }
-}
-
-/// The look-alikes of the cause whose recognisers said why not.
-fn ruled_out(cause: &Cause, finding: &Finding, found: &Found) -> Vec<RuledOut> {
-    let mut out: Vec<RuledOut> = Vec::new();
-    for (other, at, decline) in &found.declined {
-        let twin = cause.twins.contains(&other.code) || other.twins.contains(&cause.code);
-        let already = out.iter().any(|ruled| ruled.code == other.code)
-            || found.list.iter().any(|(found, _)| found.code == other.code);
-        if let Decline::Not { because, cites } = decline
-            && twin
-            && !already
-            && at.meets(&finding.subject)
-        {
-            out.push(RuledOut::new(other.code.to_owned(), because.clone().into_owned(), cites.clone()));
-        }
-    }
-    out
 }

@@ -1,0 +1,132 @@
+//! One attempt over one leg: the stages in order, recorded however it ends.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::context::lock;
+use crate::{Context, Left, Phase, ProbeError, Role, Stage, Subject, Trial};
+
+/// One attempt over one leg.
+///
+/// Its [`Trial`] is recorded when it ends; where it is dropped half-way, as incomplete.
+pub(crate) struct Attempt<'a> {
+    at: &'a Subject,
+    cx: &'a Context,
+    role: Role,
+    began: Instant,
+    end: Instant,
+    walked: Mutex<Walked>,
+    recorded: bool,
+}
+
+/// The stages it came through: the one under way, and the time of those before.
+struct Walked {
+    stage: &'static str,
+    /// When the stage under way was entered.
+    entered: Option<Instant>,
+    phases: Vec<Phase>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Takes the request through the stages, until this moment at most.
+    pub(crate) async fn over(
+        at: &'a Subject,
+        cx: &'a Context,
+        stages: &[Arc<dyn Stage>],
+        role: Role,
+        end: Instant,
+    ) -> Left {
+        let phases = Vec::with_capacity(stages.len());
+        let mut attempt = Self {
+            at,
+            cx,
+            role,
+            began: Instant::now(),
+            end,
+            walked: Mutex::new(Walked { stage: "", entered: None, phases }),
+            recorded: false,
+        };
+        // The timer also bounds a stage that ignores its own limits.
+        let (left, out_of_time) = match timeout_at(end, attempt.walk(stages)).await {
+            Ok(left) => (left, left == Left::Dead && Instant::now() >= end),
+            Err(_) => (Left::Dead, true),
+        };
+        attempt.record(left, out_of_time, true);
+        left
+    }
+
+    async fn walk(&self, stages: &[Arc<dyn Stage>]) -> Left {
+        for stage in stages {
+            lock(&self.walked).enter(stage.name());
+            let run = AssertUnwindSafe(stage.run(self.at, self.cx)).catch_unwind().await;
+            lock(&self.walked).leave();
+            match run {
+                Ok(Ok(Left::Alive)) => {}
+                Ok(Ok(left)) => return left,
+                Ok(Err(error)) => {
+                    self.cx.trouble(stage.name(), &error);
+                    return Left::Unknown;
+                }
+                Err(_) => {
+                    self.cx.log().errors.push(ProbeError::new(stage.name(), "the stage panicked"));
+                    return Left::Unknown;
+                }
+            }
+        }
+        Left::Alive
+    }
+
+    fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
+        self.recorded = true;
+        let (arrived, sent, answer, peer) = {
+            let handed = self.cx.handed();
+            (handed.arrived, handed.sent, handed.answer.clone(), handed.peer)
+        };
+        let (stage, phases) = {
+            let mut walked = lock(&self.walked);
+            walked.leave();
+            (walked.stage, std::mem::take(&mut walked.phases))
+        };
+        let trial = Trial {
+            arrived,
+            sent,
+            answer,
+            peer,
+            phases,
+            elapsed_us: self.began.elapsed().into(),
+            limit_us: self.end.saturating_duration_since(self.began).into(),
+            out_of_time,
+            ..Trial::new(self.role, left, stage)
+        };
+        let recording = self.cx.begin(self.at, trial);
+        if complete {
+            recording.finish();
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.recorded {
+            // The whole trace ended: by its deadline, which was also this attempt's, or by the caller's will.
+            let out_of_time = Instant::now() >= self.end;
+            let left = if out_of_time { Left::Dead } else { Left::Unknown };
+            self.record(left, out_of_time, out_of_time);
+        }
+    }
+}
+
+impl Walked {
+    fn enter(&mut self, stage: &'static str) {
+        (self.stage, self.entered) = (stage, Some(Instant::now()));
+    }
+
+    fn leave(&mut self) {
+        if let Some(entered) = self.entered.take() {
+            self.phases.push(Phase::new(self.stage, entered.elapsed()));
+        }
+    }
+}
