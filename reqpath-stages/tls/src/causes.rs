@@ -27,7 +27,8 @@ mod tests;
 
 use reqpath_core::Cause;
 
-/// All of them, in the order in which a handshake meets them.
+/// All of them, in the order in which a handshake meets them: a verifier looks at dates, then for a
+/// path to the store, then for revocation, and at the name last.
 pub static CAUSES: &[&Cause] = &[
     &timed_out::TIMED_OUT,
     &plaintext_peer::PLAINTEXT_PEER,
@@ -37,12 +38,12 @@ pub static CAUSES: &[&Cause] = &[
     &protocol_error::PROTOCOL_ERROR,
     &cert_date_invalid::CERT_DATE_INVALID,
     &cert_chain_expired::CERT_CHAIN_EXPIRED,
-    &cert_default_served::CERT_DEFAULT_SERVED,
-    &cert_name_invalid::CERT_NAME_INVALID,
     &cert_self_signed::CERT_SELF_SIGNED,
     &cert_incomplete_chain::CERT_INCOMPLETE_CHAIN,
     &cert_authority_invalid::CERT_AUTHORITY_INVALID,
-    &cert_revoked::CERT_REVOKED,
     &cert_invalid::CERT_INVALID,
+    &cert_revoked::CERT_REVOKED,
+    &cert_default_served::CERT_DEFAULT_SERVED,
+    &cert_name_invalid::CERT_NAME_INVALID,
     &cert_expiring::CERT_EXPIRING,
 ];

@@ -304,7 +304,7 @@ fn two_faults_at_once_are_both_said() {
     let report = traced(trusting(&root), &stranger.leaf("other.example.test").expired(3).issue().unwrap());
     let Some(Verdict::Died { cause, also, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
     assert_eq!(cause.code, "tls.cert.date_invalid");
-    assert_eq!(also, &["tls.cert.name_invalid", "tls.cert.authority_invalid"]);
+    assert_eq!(also, &["tls.cert.authority_invalid", "tls.cert.name_invalid"]);
 }
 
 #[test]

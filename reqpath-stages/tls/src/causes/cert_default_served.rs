@@ -12,6 +12,7 @@ cause! {
     /// "Kubernetes Ingress Controller Fake Certificate".
     /// It is told from a certificate that was issued for wrong names by two more handshakes: one
     /// without a name gets this very certificate, one with a name that the server does serve gets another.
+    /// Whatever else is wrong with the default certificate follows from that: nobody was meant to see it.
     ///
     /// # What to do
     ///
@@ -42,7 +43,9 @@ cause! {
     /// ```
     pub static CERT_DEFAULT_SERVED: "tls.cert.default_served" = recognise {
         blames(End::Far),
-        explains(&["tls.cert.name_invalid"]),
+        explains(&[
+            "tls.cert.name_invalid", "tls.cert.self_signed", "tls.cert.authority_invalid", "tls.cert.date_invalid",
+        ]),
         twins(&["tls.cert.name_invalid"]),
     }
 }

@@ -179,6 +179,24 @@ fn a_wrong_name_and_a_default_certificate_are_told_apart() {
 }
 
 #[test]
+fn what_is_wrong_with_a_default_certificate_follows_from_its_being_shown() {
+    let fake =
+        json!([{"subject": "CN=Fake", "names": ["ingress.local"], "self_signed": true, "sha256": "aa"}]);
+    let mut handshake = refused("unknown_issuer", json!({"chain": fake}));
+    handshake["name_fits"] = json!(false);
+    let look = |purpose: &str, sha256: &str| json!({"kind": "tls.handshake", "data": {"purpose": purpose, "host": "k", "chain": [{"sha256": sha256}]}});
+    let report = died(handshake.clone(), vec![look("without_name", "aa"), look("known_name", "bb")]);
+    assert_eq!(code(&report), "tls.cert.default_served");
+    assert!(also(&report).is_empty(), "{:?}", also(&report));
+    // Without the comparison both faults stand side by side, the one that refused it first.
+    let report = died(handshake, vec![]);
+    assert_eq!(
+        (code(&report), also(&report)),
+        ("tls.cert.self_signed", &["tls.cert.name_invalid".to_owned()][..])
+    );
+}
+
+#[test]
 fn what_nobody_verified_only_warns() {
     let handshake = json!({
         "host": "server.example", "sni": "server.example", "ended": "completed", "name_fits": false,
