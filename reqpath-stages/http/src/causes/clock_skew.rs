@@ -58,7 +58,6 @@ cause! {
 
 /// What one peer says of our clock.
 struct Voice<'a> {
-    peer: String,
     ahead: i64,
     told: Told<'a>,
 }
@@ -75,15 +74,14 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         return Err(if refused.is_some() { clocks(case) } else { Decline::Absent });
     };
     if let Some(voice) = voices.iter().find(|voice| voice.ahead.unsigned_abs() <= TOLERATED) {
-        return Err(voice.decline(format!("our clock agrees with that of {}", voice.peer)));
+        return Err(voice.decline(case, || format!("our clock agrees with that of {}", voice.peer())));
     }
     let (least, most) = voices.iter().fold((first.ahead, first.ahead), |(least, most), voice| {
         (least.min(voice.ahead), most.max(voice.ahead))
     });
     if most.abs_diff(least) > AGREEMENT {
-        return Err(
-            first.decline(format!("the clocks of {} peers do not agree with each other", voices.len()))
-        );
+        let because = || format!("the clocks of {} peers do not agree with each other", voices.len());
+        return Err(first.decline(case, because));
     }
     let [first, second, ..] = voices.as_slice() else { return Err(clocks(case)) };
     if let Some(handshake) = refused.as_ref().filter(|handshake| !in_date_by(handshake, first.ahead)) {
@@ -96,7 +94,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let span = date::span(first.ahead.unsigned_abs());
     let mut summary = format!(
         "the local clock is {span} {side} those of {} and {}, which agree with each other",
-        first.peer, second.peer
+        first.peer(),
+        second.peer()
     );
     if refused.is_some() {
         summary.push_str("; by their clock the certificate is within its dates");
@@ -118,10 +117,18 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 }
 
 impl Voice<'_> {
-    fn decline(&self, because: String) -> Decline {
+    /// Host and port of whoever told the time.
+    fn peer(&self) -> String {
         match &self.told {
-            Told::Clock(seen) => Decline::not(because, seen),
-            Told::Answer(seen) => Decline::not(because, seen),
+            Told::Clock(seen) => host(&seen.peer),
+            Told::Answer(seen) => host(&seen.request.url()),
+        }
+    }
+
+    fn decline(&self, case: &Case, because: impl FnOnce() -> String) -> Decline {
+        match &self.told {
+            Told::Clock(seen) => case.not(seen, because),
+            Told::Answer(seen) => case.not(seen, because),
         }
     }
 }
@@ -130,13 +137,14 @@ impl Voice<'_> {
 fn voices<'a>(case: &'a Case, at: &'a Subject) -> Vec<Voice<'a>> {
     let mut voices: Vec<Voice<'a>> = Vec::new();
     let mut add = |voice: Voice<'a>| {
-        if !voices.iter().any(|known| known.peer == voice.peer) {
+        // A single one, as most traces have, needs no name.
+        if voices.is_empty() || !voices.iter().any(|known| known.peer() == voice.peer()) {
             voices.push(voice);
         }
     };
     for seen in case.of::<Clock>(at) {
         if let Some(ahead) = seen.ahead_s {
-            add(Voice { peer: host(&seen.peer), ahead, told: Told::Clock(seen) });
+            add(Voice { ahead, told: Told::Clock(seen) });
         }
     }
     for seen in case.of::<Exchange>(at) {
@@ -144,7 +152,7 @@ fn voices<'a>(case: &'a Case, at: &'a Subject) -> Vec<Voice<'a>> {
         let theirs = seen.headers.get("date").filter(|_| !seen.headers.has("age"));
         if let (Some(theirs), Some(ours)) = (theirs.and_then(|date| date::parse(&date)), seen.clock_s) {
             let ahead = ours.saturating_sub(theirs);
-            add(Voice { peer: host(&seen.request.url()), ahead, told: Told::Answer(seen) });
+            add(Voice { ahead, told: Told::Answer(seen) });
         }
     }
     voices
