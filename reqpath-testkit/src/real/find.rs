@@ -34,10 +34,26 @@ pub(super) fn first_present(
     Err(RealError::Missing { part: part.to_owned(), looked_in, install: install.to_owned() })
 }
 
-/// Files called `name` in `base/*/inner`, for the parts of a path that change with a version.
-pub(super) fn below(base: &Path, inner: &str) -> Vec<PathBuf> {
+/// Where the file `inner` of a Python wheel may be: where the environment variable says, in
+/// `$VIRTUAL_ENV`, or in a `.venv` of this directory or of one above it.
+pub(super) fn in_wheel(variable: &str, inner: &str) -> Vec<PathBuf> {
+    let inner = Path::new("site-packages").join(inner);
+    let mut candidates: Vec<PathBuf> = env::var_os(variable).map(PathBuf::from).into_iter().collect();
+    let active = env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let here = env::current_dir().unwrap_or_default();
+    for environment in active.into_iter().chain(here.ancestors().map(|folder| folder.join(".venv"))) {
+        // The directory of a Python version is in between.
+        let found = below(&environment.join("lib"), &inner);
+        let none = found.is_empty().then(|| environment.join("lib/python3").join(&inner));
+        candidates.extend(found.into_iter().chain(none));
+    }
+    candidates
+}
+
+/// The paths `base/*/inner`, for the parts of a path that change with a version.
+pub(super) fn below(base: &Path, inner: impl AsRef<Path>) -> Vec<PathBuf> {
     let Ok(entries) = base.read_dir() else { return Vec::new() };
-    let mut found: Vec<_> = entries.flatten().map(|entry| entry.path().join(inner)).collect();
+    let mut found: Vec<_> = entries.flatten().map(|entry| entry.path().join(&inner)).collect();
     found.sort();
     found
 }

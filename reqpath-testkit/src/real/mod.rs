@@ -23,25 +23,42 @@
 //! assert!(nginx.address().ip().is_loopback());
 //! ```
 
+mod account;
+mod client;
 mod dns;
+mod draft;
+mod envoy;
 mod error;
 mod find;
+mod haproxy;
 mod leash;
 mod log;
+mod mariadb;
 mod nginx;
+mod place;
 mod ports;
+mod postgres;
+mod redis;
 mod require;
 mod room;
+mod template;
+mod text;
 mod tinyproxy;
+mod unprivileged;
 
 #[cfg(test)]
 mod survival;
 
 pub use self::dns::{Knot, KnotBuilder, Signing, Unbound, UnboundBuilder, Zone};
+pub use self::envoy::{Envoy, EnvoyBuilder};
 pub use self::error::RealError;
+pub use self::haproxy::{Haproxy, HaproxyBuilder};
 pub use self::leash::Leash;
 pub use self::log::Log;
+pub use self::mariadb::{MariaDb, MariaDbBuilder};
 pub use self::nginx::{Flavour, Nginx, NginxBuilder};
+pub use self::postgres::{Postgres, PostgresBuilder};
+pub use self::redis::{Redis, RedisBuilder};
 pub use self::require::{REQUIRE_REAL, require};
 pub use self::room::Room;
 pub use self::tinyproxy::{Tinyproxy, TinyproxyBuilder};

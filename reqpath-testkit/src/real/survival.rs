@@ -11,7 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use super::{Knot, Leash, Nginx, RealError, Room, Unbound, Zone, require};
+use super::{
+    Envoy, Haproxy, Knot, Leash, MariaDb, Nginx, Postgres, RealError, Redis, Room, Unbound, Zone, require,
+};
 
 const ROLE: &str = "REQPATH_TESTKIT_SURVIVAL_ROLE";
 const SOON: Duration = Duration::from_secs(20);
@@ -57,6 +59,7 @@ impl Started {
         self.copy.wait().unwrap();
 
         eventually("every process is gone", || family_of(self.pid).is_empty() && !alive(self.pid));
+        eventually("nobody works in the directory", || !somebody_works_in(&self.room));
         for pid in family {
             eventually("every process is gone", || !alive(pid));
         }
@@ -74,8 +77,42 @@ fn role_of_the_copy() {
     std::io::stdin().read_to_string(&mut until_killed).unwrap();
 }
 
+/// Starts a part that nothing will drop, and says where it is.
+macro_rules! leaked {
+    ($builder:expr) => {{
+        let part = $builder.start().unwrap();
+        let said = format!("{} {} {}", part.pid(), part.room().path().display(), part.address());
+        std::mem::forget(part);
+        said
+    }};
+}
+
+fn haproxy() -> super::HaproxyBuilder {
+    Haproxy::builder().config("frontend shop\n bind {listen}\n http-request deny")
+}
+
+/// An Envoy that listens, and has nothing behind it.
+fn envoy() -> super::EnvoyBuilder {
+    Envoy::builder().config(
+        r#"
+static_resources:
+  listeners:
+  - address: {listen}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.echo
+        typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}
+"#,
+    )
+}
+
 fn start(role: &str) -> String {
     match role {
+        "envoy" => leaked!(envoy()),
+        "haproxy" => leaked!(haproxy()),
+        "postgres" => leaked!(Postgres::builder()),
+        "mariadb" => leaked!(MariaDb::builder()),
+        "redis" => leaked!(Redis::builder()),
         "nginx" => {
             let nginx = Nginx::builder().server("listen {listen}; return 204;").start().unwrap();
             let said = format!("{} {} {}", nginx.pid(), nginx.room().path().display(), nginx.address());
@@ -121,6 +158,29 @@ fn dns_servers_go_with_a_killed_test() {
     }
     if require(Unbound::builder().start()).is_some() {
         Started::by_copy("unbound").kill_and_look();
+    }
+}
+
+#[test]
+fn proxies_go_with_a_killed_test() {
+    if require(envoy().start()).is_some() {
+        Started::by_copy("envoy").kill_and_look();
+    }
+    if require(haproxy().start()).is_some() {
+        Started::by_copy("haproxy").kill_and_look();
+    }
+}
+
+#[test]
+fn databases_go_with_a_killed_test() {
+    if require(Postgres::builder().start()).is_some() {
+        Started::by_copy("postgres").kill_and_look();
+    }
+    if require(MariaDb::builder().start()).is_some() {
+        Started::by_copy("mariadb").kill_and_look();
+    }
+    if require(Redis::builder().start()).is_some() {
+        Started::by_copy("redis").kill_and_look();
     }
 }
 
@@ -218,6 +278,12 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited {SOON:?} until {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Also those who left the group of the server, as the processes of PostgreSQL do.
+fn somebody_works_in(room: &Path) -> bool {
+    let mut entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.any(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(room)))
 }
 
 /// Running, and not only waiting to be buried.

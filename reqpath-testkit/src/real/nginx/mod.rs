@@ -2,7 +2,6 @@
 
 mod builder;
 mod flavour;
-mod text;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 ///
 /// A placeholder is a lower-case word in braces, alone or with a second word after a colon. In
 /// nginx's own language no such thing occurs: a block's `{` is followed by a directive with its
-/// `;`, and a variable's braces follow a `$`, which is why those are left alone.
+/// `;`, and a variable's braces follow a `$`, which is why those are left alone. HAProxy wants
+/// spaces inside the braces of a condition, and YAML wants one after a colon.
 ///
 /// The name nobody has a meaning for is the error.
 pub(super) fn fill(
