@@ -16,6 +16,9 @@ use crate::{AnyEvidence, Evidence, Micros, Subject};
 #[serde(transparent)]
 pub struct ObservationId(pub u32);
 
+/// The number of what a report did not number.
+pub(crate) const UNNUMBERED: ObservationId = ObservationId(u32::MAX);
+
 impl fmt::Display for ObservationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
@@ -63,6 +66,23 @@ pub struct Stored {
 }
 
 impl Observation {
+    /// An observation of this evidence, seen nowhere in particular: for tests of recognisers.
+    ///
+    /// ```
+    /// use reqpath_core::{Case, Left, Observation, ObservationId, Path, Role, Subject, Target, Trial};
+    ///
+    /// let at = Subject::leg(&"client".into(), &"server".into()).at_sample(0);
+    /// let died = Trial::new(Role::Fresh, Left::Dead, "tcp");
+    /// let seen = Observation::new(ObservationId(0), at, died);
+    /// let case = Case::new(Target::get("http://a.example/")?, Path::of_url(), vec![seen]);
+    /// assert!(case.first::<Trial>(&Subject::Path).unwrap().died());
+    /// # Ok::<(), reqpath_core::TargetError>(())
+    /// ```
+    #[must_use]
+    pub fn new<E: Evidence>(id: ObservationId, subject: Subject, evidence: E) -> Self {
+        Self::live(id, subject, Cow::Borrowed(""), Micros::default(), true, Arc::new(evidence))
+    }
+
     /// A live observation.
     pub(crate) fn live(
         id: ObservationId,
@@ -192,7 +212,7 @@ impl<'de> Deserialize<'de> for Observation {
         let wire = Wire::deserialize(deserializer)?;
         Ok(Self {
             // A hand-written example may leave numbers out; the report gives them in order.
-            id: wire.id.unwrap_or(ObservationId(u32::MAX)),
+            id: wire.id.unwrap_or(UNNUMBERED),
             subject: wire.subject,
             vantage: wire.vantage.map_or(Cow::Borrowed(""), Cow::Owned),
             at: wire.at_us.unwrap_or_default(),

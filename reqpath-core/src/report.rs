@@ -1,8 +1,12 @@
 //! The whole record of one trace.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::observation::UNNUMBERED;
 
 use crate::{
     Case, Catalogue, Finding, HopId, HopKind, LoadError, Micros, Observation, ObservationId, Path, Target,
@@ -85,7 +89,8 @@ impl ProbeError {
 
 /// The whole record of one trace: the verdict, and everything it rests on.
 ///
-/// It round-trips: kinds, codes and fields that this version does not know are kept as they are.
+/// It round-trips: evidence and codes that this version does not know, and unknown fields of the report,
+/// its observations and its findings, are kept as they are. Judged again, findings are made anew.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Report {
@@ -162,11 +167,7 @@ impl Report {
             return Err(LoadError::Schema { file: None, found: crate::escape(&head.schema, 80) });
         }
         let mut report: Self = serde_json::from_slice(json).map_err(json_error)?;
-        for (place, observation) in (0_u32..).zip(&mut report.observations) {
-            if observation.id == ObservationId(u32::MAX) {
-                observation.id = ObservationId(place);
-            }
-        }
+        number(&mut report.observations);
         Ok(report)
     }
 
@@ -203,9 +204,59 @@ impl Report {
     }
 }
 
+/// Gives each observation that has no number its place, or the next number that is free.
+fn number(observations: &mut [Observation]) {
+    let mut taken: HashSet<u32> = observations
+        .iter()
+        .map(|observation| observation.id)
+        .filter(|id| *id != UNNUMBERED)
+        .map(|id| id.0)
+        .collect();
+    let mut free = 0;
+    for (place, observation) in (0_u32..).zip(observations) {
+        if observation.id == UNNUMBERED {
+            free = place.max(free);
+            while !taken.insert(free) {
+                free = free.saturating_add(1);
+            }
+            observation.id = ObservationId(free);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_number_gets_one_of_its_own() {
+        let seen = |id: &str| format!(r#"{{{id} "kind": "a.b", "subject": "path", "data": 1}}"#);
+        let observations =
+            [seen(""), seen(r#""id": 1,"#), seen(""), seen(r#""id": 3,"#), seen(r#""id": 2,"#), seen("")];
+        let json = format!(r#"{{"schema": "{SCHEMA}", "observations": [{}]}}"#, observations.join(","));
+        let report = Report::load(json.as_bytes()).unwrap();
+        let ids: Vec<u32> = report.observations.iter().map(|observation| observation.id.0).collect();
+        assert_eq!(ids, [0, 1, 4, 3, 2, 5]);
+    }
+
+    #[test]
+    fn a_verdict_of_a_kind_not_known_here_is_kept() {
+        let json = serde_json::json!({
+            "schema": SCHEMA,
+            "verdict": {"kind": "postponed", "until": {"hop": "edge"}},
+        });
+        let report = Report::load(json.to_string().as_bytes()).unwrap();
+        let verdict = report.verdict.as_ref().unwrap();
+        assert_eq!((verdict.kind(), verdict.exit_status()), ("unknown", 3));
+        assert_eq!(serde_json::to_value(verdict).unwrap(), json["verdict"]);
+        let died = serde_json::json!({"kind": "died", "at": {"hop": "a", "station": "tcp"}, "chain": [],
+            "also": [], "cause": {"code": "tcp.x", "summary": "s", "subject": "path"},
+            "outcome": {"samples": 1, "died": 1}});
+        let verdict: Verdict = serde_json::from_value(died.clone()).unwrap();
+        assert!(matches!(verdict, Verdict::Died { .. }));
+        assert_eq!(serde_json::to_value(&verdict).unwrap(), died);
+        assert!(!Report::json_schema().to_string().contains("Other"), "nothing of ours writes it");
+    }
 
     #[test]
     fn what_is_not_known_here_is_kept() {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{HopId, Subject};
 
@@ -128,6 +129,10 @@ pub enum Verdict {
         /// The count.
         outcome: Outcome,
     },
+    /// A verdict of a kind that this version does not know, kept as a report held it.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Other(Map<String, Value>),
 }
 
 impl Verdict {
@@ -138,7 +143,7 @@ impl Verdict {
             Self::Reached { .. } => "reached",
             Self::Died { .. } => "died",
             Self::Degraded { .. } => "degraded",
-            Self::Unknown { .. } => "unknown",
+            Self::Unknown { .. } | Self::Other(_) => "unknown",
         }
     }
 
@@ -148,7 +153,7 @@ impl Verdict {
         match self {
             Self::Died { cause, .. } => Some(cause),
             Self::Degraded { cause, .. } => cause.as_ref(),
-            Self::Reached { .. } | Self::Unknown { .. } => None,
+            Self::Reached { .. } | Self::Unknown { .. } | Self::Other(_) => None,
         }
     }
 
@@ -158,7 +163,7 @@ impl Verdict {
         match self {
             Self::Died { at, .. } => Some(at),
             Self::Degraded { at, .. } | Self::Unknown { at, .. } => at.as_ref(),
-            Self::Reached { .. } => None,
+            Self::Reached { .. } | Self::Other(_) => None,
         }
     }
 
@@ -170,6 +175,7 @@ impl Verdict {
             | Self::Died { outcome, .. }
             | Self::Degraded { outcome, .. }
             | Self::Unknown { outcome, .. } => *outcome,
+            Self::Other(_) => Outcome::default(),
         }
     }
 
@@ -179,7 +185,7 @@ impl Verdict {
         match self {
             Self::Reached { .. } => 0,
             Self::Died { .. } | Self::Degraded { .. } => 1,
-            Self::Unknown { .. } => 3,
+            Self::Unknown { .. } | Self::Other(_) => 3,
         }
     }
 }

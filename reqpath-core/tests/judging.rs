@@ -325,3 +325,22 @@ fn more_samples_than_any_trace_has_are_said_to_be_left_out() {
     let catalogue = Catalogue::new([&SYMPTOM]).unwrap();
     assert_eq!(report.judged(&catalogue).errors.len(), 1, "judged again, it is said once");
 }
+
+#[test]
+fn a_recogniser_that_panics_costs_its_own_cause_only() {
+    fn panics(_: &Case, _: &Subject) -> Result<Finding, Decline> {
+        panic!("a recogniser that panics")
+    }
+    cause! {
+        /// It cannot be recognised.
+        static PANICS: "dns.panics" = panics { scope(Scope::Sample) }
+    }
+    let json = serde_json::json!({"schema": SCHEMA, "observations": [
+        {"kind": "toy.note", "subject": on("server"), "data": {"code": "http.symptom"}},
+        {"kind": "request.trial", "subject": on("server"), "data": dead()},
+    ]});
+    let catalogue = Catalogue::new([&PANICS, &SYMPTOM]).unwrap();
+    let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
+    assert_eq!(report.verdict.as_ref().and_then(Verdict::cause).unwrap().code, "http.symptom");
+    assert!(report.errors[0].message.contains("dns.panics"), "{:?}", report.errors);
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Case, Catalogue, Cause, Decline, Finding, ProbeError, Role, RuledOut, Scope, Subject};
 
@@ -73,7 +74,17 @@ impl Found {
         case.want_reasons(false);
         for cause in catalogue.iter() {
             for at in subjects.of_scope(cause.scope) {
-                match (cause.recognise)(case, at) {
+                // A recogniser never panics; one of a user's own that does costs its own cause only.
+                let asked = catch_unwind(AssertUnwindSafe(|| (cause.recognise)(case, at)));
+                let asked = asked.unwrap_or_else(|_| {
+                    let error =
+                        ProbeError::new("judge", format!("the recogniser of {} panicked", cause.code));
+                    if !errors.contains(&error) {
+                        errors.push(error);
+                    }
+                    Err(Decline::Absent)
+                });
+                match asked {
                     // Without a cited observation there is no finding.
                     Ok(finding) if finding.cites.is_empty() => {}
                     Ok(mut finding) => {
