@@ -308,3 +308,14 @@ fn a_server_that_only_takes_connections_is_still_a_dead_one_for_datagrams() {
     let _tcp_only = host.run(|| TcpListener::bind(at(FIRST)).unwrap()).unwrap();
     assert_eq!(died_of(&trace(host, NAME)).0, "dns.unreachable");
 }
+
+#[test]
+fn a_nameserver_that_this_host_has_no_way_to_is_one_of_the_dead() {
+    let lines = "nameserver 2001:db8::53\nnameserver 127.0.0.53\noptions timeout:1 attempts:1";
+    let Some(lab) = host(lines) else { return };
+    let host = &lab["client"];
+    let _dns = serve(host, FIRST, vec![zone()], vec![]);
+    let report = trace(host, NAME);
+    assert_eq!(warnings(&report), ["dns.partial_resolvers"], "{}", told(&report));
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join, try_join_all};
+use futures_util::future::{join, join_all, try_join, try_join_all};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use reqpath_core::{Contact, ContactKind, Context, Error, Subject};
 
@@ -90,7 +90,9 @@ async fn ask_configured(cx: &Context, at: &Subject, options: &DnsOptions, host: 
     let manner = Manner { cx, at, types: road::types(family), asked: Asked::Configured, patience, edns };
     let absolute = names::absolute(host);
     let looks = servers.iter().map(|server| manner.names(*server, &names, &absolute));
-    let answers = servers.iter().copied().zip(try_join_all(looks).await?).collect::<Vec<_>>();
+    let looks = join_all(looks).await;
+    let answers: Vec<(SocketAddr, Vec<Answer>)> =
+        servers.iter().zip(looks).filter_map(|(server, told)| Some((*server, manner.kept(told)?))).collect();
     if options.authority {
         manner.authority(&answers).await?;
     }
@@ -116,10 +118,13 @@ async fn ask_given(
         .copied()
         .filter(|server| !answers.iter().any(|(asked, _)| asked == server))
         .collect();
-    let others_answers = try_join_all(others.iter().map(|server| manner.name(*server, &name)));
-    let (failed, others_answers) = futures_util::future::join(unchecked, others_answers).await;
-    failed.into_iter().collect::<Result<(), Error>>()?;
-    answers.extend(others.into_iter().zip(others_answers?));
+    let others_answers = join_all(others.iter().map(|server| manner.name(*server, &name)));
+    let (controls, others_answers) = join(unchecked, others_answers).await;
+    for control in controls {
+        manner.kept(control);
+    }
+    let told = others.into_iter().zip(others_answers);
+    answers.extend(told.filter_map(|(server, told)| Some((server, manner.kept(told)?))));
     if options.authority {
         manner.authority(&answers).await?;
     }
@@ -127,6 +132,11 @@ async fn ask_given(
 }
 
 impl Manner<'_> {
+    /// What a look gave; trouble with one server does not end the looks at the others.
+    fn kept<T>(&self, look: Result<T, Error>) -> Option<T> {
+        look.inspect_err(|error| self.cx.trouble("dns", error)).ok()
+    }
+
     /// Asks one server for all names in turn, until one has an address, and for the name as it is.
     async fn names(
         &self,

@@ -26,6 +26,9 @@ const MOST_STRANGERS: u32 = 256;
 /// Ends a look a little before the trial, so that what it saw is whole.
 const MARGIN: Duration = Duration::from_millis(15);
 
+/// `EAFNOSUPPORT`, for which the standard library has no word: this host has no IPv6 at all.
+const NO_SUCH_FAMILY: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 97 } else { 47 };
+
 /// One question for one nameserver.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
@@ -295,7 +298,7 @@ fn is_unreachable(error: &io::Error) -> bool {
             | Kind::NetworkDown
             | Kind::AddrNotAvailable
             | Kind::PermissionDenied
-    )
+    ) || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 /// When to stop waiting: after one's own patience, or a little before the trial is over.
