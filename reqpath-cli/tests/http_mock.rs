@@ -195,7 +195,10 @@ fn http_2_streams_and_connections_that_end() {
     let secured = |connections, reply| Secured::new(|tls| tls, connections, reply);
     let cut = secured(Connection::serve(), Reply::ok(vec![b'x'; 5000]).truncate_after(100));
     assert_only(&cut.ask(&["--http2"]), "response.truncated", &["response.reset_mid_body"]);
-    let reset = secured(Connection::serve(), Reply::ok(vec![b'x'; 5000]).reset_after(100));
+    let reset = secured(
+        Connection::serve(),
+        Reply::ok(vec![b'x'; 5000]).trickle(50, Duration::from_millis(5)).reset_after(200),
+    );
     let run = reset.ask(&["--http2"]);
     assert_only(&run, "response.reset_mid_body", &["response.truncated"]);
     assert!(run.seen("http.exchange")[0]["h2_code"].is_string(), "{}", run.told());

@@ -134,7 +134,8 @@ fn watched(server: &MockUpstream, more: &[&str]) -> (Run, u64) {
 #[test]
 fn hostile_peers_end_bounded() {
     let controls = "a\u{1b}[31m\u{7}\u{202e}b";
-    let tricky = Reply::status(500).reason(controls).header("x-evil", controls).body(controls);
+    let broken = Reply::status(500).reason(controls).header("x-evil", controls).body(controls);
+    let tricky = Reply::status(500).header("x-evil", "a\u{202e}\u{200f}b").body(controls);
     let cases: Vec<(&str, Reply, &str, &str)> = vec![
         ("endless headers", Reply::endless_headers(), "died", "http.response.header_section_size"),
         ("a line without end", Reply::endless_header_line(), "died", "http.response.header_section_size"),
@@ -147,7 +148,8 @@ fn hostile_peers_end_bounded() {
             "died",
             "response.truncated",
         ),
-        ("control characters", tricky, "died", "http.error"),
+        ("control characters in the head", broken, "died", "http.response.invalid"),
+        ("control characters where they are allowed", tricky, "died", "http.error"),
         (
             "a trickle of single bytes",
             Reply::endless().trickle(1, Duration::from_millis(1)),
@@ -165,7 +167,7 @@ fn hostile_peers_end_bounded() {
         assert!(resident < MOST_RESIDENT_KIB, "{what}: {resident} KiB resident");
         assert!(run.wall < Duration::from_millis(2600), "{what}: {:?}", run.wall);
         assert!(run.stdout.len() < 200_000, "{what}: a report of {} bytes", run.stdout.len());
-        for control in ['\u{1b}', '\u{7}', '\u{202e}'] {
+        for control in ['\u{1b}', '\u{7}', '\u{202e}', '\u{200f}'] {
             assert!(!run.stdout.contains(control), "{what}: {control:?} in the report");
         }
     }

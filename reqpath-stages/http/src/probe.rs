@@ -2,12 +2,14 @@
 
 mod after;
 mod ahead;
+mod broken;
 mod clock;
 mod connect;
 mod exchange;
 mod flight;
 mod http;
 mod line;
+mod progress;
 mod redirect;
 mod request;
 mod reuse;

@@ -140,7 +140,7 @@ impl Asking {
         let scrubber = scrubber(&self.asked);
         let first = self.wire.first_bytes();
         if let Some(record) = &mut self.record {
-            record.error = broken.as_ref().map(|error| escape(&super::flight::chain(error), 300));
+            record.error = broken.as_ref().map(|error| escape(&super::broken::chain(error), 300));
             if !first.is_empty() {
                 record.first_bytes = Some(scrubber.scrub(&escape_bytes(&first, 256)).into_owned());
             }

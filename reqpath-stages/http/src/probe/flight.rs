@@ -1,30 +1,25 @@
 //! One exchange under way, and what is known of it so far.
 
-use std::error::Error as StdError;
 use std::io;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use http::{Response, Version};
-use hyper::body::{Body as _, Incoming};
+use http::{Request, Response, Version};
+use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape, escape_bytes};
+use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape_bytes};
 use tokio::time::Instant;
 
-use super::line::Broken;
+use super::broken::{How, Told, find, scrubbed, words};
+use super::line::{Broken, Sent};
+use super::progress::{BODY_START, Progress, SEARCHED};
 use super::reuse::figures;
-use super::wire::{Ended, Wire};
-use crate::evidence::{Body, Closed, Coding, End, Exchange, Headers, Protocol, scrubber};
+use super::wire::Wire;
+use crate::evidence::{End, Exchange, Headers, Protocol};
 
-/// How much of a body is kept where it tells something.
-const BODY_START: usize = 1024;
-/// How much of a body is searched for an expected text.
-const SEARCHED: usize = 64 << 10;
-/// How many characters of any error's words are kept.
-const WORDS: usize = 300;
-/// How many names of trailers are kept.
-const MOST_TRAILERS: usize = 16;
+/// How many interim answers are kept.
+const MOST_INTERIM: usize = 16;
 
 /// One exchange under way. Whatever ends it, even being dropped, what was seen until then is recorded.
 pub(crate) struct Flight {
@@ -41,23 +36,12 @@ pub(crate) struct Flight {
     at: Option<Subject>,
     body: Option<Progress>,
     told_sent: bool,
+    /// Statuses of interim answers, where they are listened for.
+    interim: Option<Arc<Mutex<Vec<u16>>>>,
     /// Where a redirect points, as it came: it may hold secrets, and is not evidence.
     location: Option<String>,
     /// The error it failed with, for those who know what lies beneath.
     failure: Broken,
-}
-
-/// How far the body came.
-struct Progress {
-    coding: Coding,
-    promised: Option<u64>,
-    received: u64,
-    last: Instant,
-    max_gap: Duration,
-    max_gap_at: u64,
-    kept: Vec<u8>,
-    keep: usize,
-    trailers: Vec<String>,
 }
 
 impl Flight {
@@ -83,9 +67,22 @@ impl Flight {
             at,
             body: None,
             told_sent: false,
+            interim: None,
             location: None,
             failure: None,
         }
+    }
+
+    /// Listens for interim answers (1xx) to a request.
+    pub(crate) fn listen(&mut self, request: &mut Request<Sent>) {
+        let interim = Arc::new(Mutex::new(Vec::new()));
+        self.interim = Some(interim.clone());
+        hyper::ext::on_informational(request, move |answer| {
+            let mut interim = interim.lock().unwrap_or_else(PoisonError::into_inner);
+            if interim.len() < MOST_INTERIM {
+                interim.push(answer.status().as_u16());
+            }
+        });
     }
 
     /// What is known so far.
@@ -154,39 +151,18 @@ impl Flight {
             (false, 400..) => BODY_START,
             _ => 0,
         };
-        let (coding, promised) = framing(response);
-        self.body = Some(Progress {
-            coding,
-            promised,
-            received: 0,
-            last: now,
-            max_gap: Duration::ZERO,
-            max_gap_at: 0,
-            kept: Vec::new(),
-            keep,
-            trailers: Vec::new(),
-        });
+        self.body = Some(Progress::begin(response, keep, now));
     }
 
     /// A piece of the body. Says how many bytes there are by now.
     pub(crate) fn piece(&mut self, piece: &Bytes) -> u64 {
-        let Some(body) = &mut self.body else { return 0 };
-        let now = Instant::now();
-        body.gap(now);
-        body.last = now;
-        if body.kept.len() < body.keep {
-            let length = piece.len().min(body.keep - body.kept.len());
-            body.kept.extend_from_slice(&piece[..length]);
-        }
-        body.received = body.received.saturating_add(piece.len() as u64);
-        body.received
+        self.body.as_mut().map_or(0, |body| body.piece(piece))
     }
 
     /// Trailers.
     pub(crate) fn trailers(&mut self, trailers: &http::HeaderMap) {
         if let Some(body) = &mut self.body {
-            let names = trailers.keys().take(MOST_TRAILERS).map(|name| escape(name.as_str(), 100));
-            body.trailers = names.collect();
+            body.trailers(trailers);
         }
     }
 
@@ -200,43 +176,16 @@ impl Flight {
 
     /// The connection broke.
     pub(crate) fn broken(&mut self, broken: Broken) -> End {
-        let h2 = broken.as_ref().and_then(|error| find::<h2::Error>(error));
-        let (ended, received) = (self.wire.ended(), self.wire.received());
-        let head = self.body.is_some();
-        let exchange = &mut self.exchange;
-        if let Some(code) = h2.and_then(h2::Error::reason) {
-            exchange.h2_code = Some(h2_name(code));
-        }
-        exchange.closed = match h2 {
-            Some(error) if error.is_go_away() && error.is_remote() => Some(Closed::Goaway),
-            Some(error) if error.is_reset() && error.is_remote() => Some(Closed::StreamReset),
-            _ => match ended {
-                Ended::Not => None,
-                Ended::Fin => Some(Closed::Fin),
-                Ended::Rst => Some(Closed::Rst),
-                Ended::Failed => Some(Closed::Failed),
-            },
+        let how = How {
+            spoken: self.exchange.spoken,
+            head: self.body.is_some(),
+            short: self.body.as_ref().is_some_and(Progress::is_short),
+            wire: &self.wire,
         };
-        exchange.error = broken.as_ref().map(|error| words(error, exchange));
-        let parse = broken.as_ref().is_some_and(|error| error.is_parse() && !error.is_parse_too_large());
-        let too_large = broken.as_ref().is_some_and(hyper::Error::is_parse_too_large);
-        let malformed = parse || h2.is_some_and(|error| !error.is_remote() && !error.is_io());
-        let end = match (head, exchange.closed) {
-            (false, _) if too_large || oversized_h2(h2, received) => End::TooLarge,
-            (false, _) if malformed && received > 0 => End::Invalid,
-            (false, Some(Closed::Rst | Closed::StreamReset)) => End::Reset,
-            (false, Some(Closed::Goaway)) => End::Empty,
-            (false, Some(Closed::Fin)) if received == 0 || exchange.spoken == Protocol::Http2 => End::Empty,
-            (false, Some(Closed::Fin)) => End::Truncated,
-            // It spoke before it was spoken to.
-            (false, None) if received > 0 => End::Invalid,
-            (false, _) => End::Failed,
-            (true, Some(Closed::Rst | Closed::StreamReset)) => End::ResetMidBody,
-            (true, Some(_)) => End::Truncated,
-            // A length that does not add up, or chunks that are none.
-            (true, None) if self.short() => End::Truncated,
-            (true, None) => End::Invalid,
-        };
+        let Told { end, closed, h2_code } = how.classify(broken.as_ref());
+        self.exchange.closed = closed;
+        self.exchange.h2_code = h2_code;
+        self.exchange.error = broken.as_ref().map(|error| words(error, &self.exchange));
         self.failure = broken;
         self.settle(end)
     }
@@ -248,10 +197,6 @@ impl Flight {
         }
         self.fill(Some(end));
         end
-    }
-
-    fn short(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.promised.is_some_and(|promised| body.received < promised))
     }
 
     fn since(&self, moment: Instant) -> Micros {
@@ -269,6 +214,10 @@ impl Flight {
             (self.on_wire(self.wire.last_write()), self.on_wire(self.wire.first_read()));
         let ended = self.since(now);
         let exchange = &mut self.exchange;
+        if let Some(interim) = self.interim.take() {
+            exchange.informational =
+                std::mem::take(&mut interim.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         exchange.end = end;
         exchange.ended_us = Some(ended);
         exchange.bytes_sent = self.wire.sent();
@@ -289,7 +238,7 @@ impl Flight {
         exchange.body = Some(body.seen(exchange, self.began));
         let searched = exchange.request.target().and_then(|target| target.expect().body.as_deref());
         if let (Some(text), true) = (searched, exchange.answered()) {
-            exchange.body_holds = Some(contains(&body.kept, text.as_bytes()));
+            exchange.body_holds = Some(body.holds(text));
         }
     }
 }
@@ -317,96 +266,6 @@ impl Drop for Flight {
     }
 }
 
-impl Progress {
-    fn gap(&mut self, now: Instant) {
-        let gap = now.saturating_duration_since(self.last);
-        if gap > self.max_gap {
-            (self.max_gap, self.max_gap_at) = (gap, self.received);
-        }
-    }
-
-    fn seen(&mut self, exchange: &Exchange, began: Instant) -> Body {
-        let shown = &self.kept[..self.kept.len().min(BODY_START)];
-        let failed = exchange.status.is_some_and(|status| status >= 400) || self.keep > BODY_START;
-        Body {
-            coding: Some(self.coding),
-            promised: self.promised,
-            received: self.received,
-            last_byte_us: (self.received > 0).then(|| self.last.saturating_duration_since(began).into()),
-            max_gap_us: (self.max_gap > Duration::ZERO).then(|| self.max_gap.into()),
-            max_gap_at: (self.max_gap > Duration::ZERO).then_some(self.max_gap_at),
-            start: (failed && !shown.is_empty()).then(|| scrubbed(exchange, shown)),
-            trailers: std::mem::take(&mut self.trailers),
-        }
-    }
-}
-
-/// Bytes of the peer's, without what is ours to keep secret.
-fn scrubbed(exchange: &Exchange, bytes: &[u8]) -> String {
-    let text = escape_bytes(bytes, BODY_START);
-    match exchange.request.target() {
-        Some(target) => scrubber(target).scrub(&text).into_owned(),
-        None => text,
-    }
-}
-
-/// An error with its reasons, the system's own words last.
-pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(reason) = source {
-        let words = reason.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = reason.source();
-    }
-    text
-}
-
-fn words(error: &hyper::Error, exchange: &Exchange) -> String {
-    let text = escape(&chain(error), WORDS);
-    match exchange.request.target() {
-        Some(target) => scrubber(target).scrub(&text).into_owned(),
-        None => text,
-    }
-}
-
-/// The first error of a type among the reasons.
-pub(crate) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // An I/O error may hold the one looked for, without calling it its source.
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = inner.downcast_ref::<E>()
-        {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// Whether h2 itself refused a head that is far too large.
-///
-/// It refuses a malformed one with the same code; but to send so much takes more than a mistake.
-fn oversized_h2(error: Option<&h2::Error>, received: u64) -> bool {
-    error.filter(|error| error.is_library()).is_some_and(|error| match error.reason() {
-        Some(h2::Reason::ENHANCE_YOUR_CALM | h2::Reason::COMPRESSION_ERROR) => true,
-        Some(h2::Reason::PROTOCOL_ERROR) => error.is_reset() && received > 16 << 10,
-        _ => false,
-    })
-}
-
-fn h2_name(reason: h2::Reason) -> String {
-    // Its Debug form is the name the RFC gives it.
-    format!("{reason:?}")
-}
-
 fn version(version: Version) -> Protocol {
     match version {
         Version::HTTP_10 => Protocol::Http10,
@@ -427,18 +286,6 @@ fn answer(version: Option<Protocol>, status: u16) -> std::borrow::Cow<'static, s
     }
 }
 
-/// How the length of the body is told.
-fn framing(response: &Response<Incoming>) -> (Coding, Option<u64>) {
-    let promised = response.body().size_hint().exact();
-    let coding = match (response.version(), promised) {
-        (Version::HTTP_2, _) => Coding::Frames,
-        (_, Some(_)) => Coding::Length,
-        _ if response.headers().contains_key(http::header::TRANSFER_ENCODING) => Coding::Chunked,
-        _ => Coding::UntilClose,
-    };
-    (coding, promised)
-}
-
 /// Names of expected headers that are absent or have another value.
 fn unmet(expect: &Expectation, response: &Response<Incoming>) -> Vec<String> {
     let met = |name: &str, value: &str| {
@@ -447,8 +294,4 @@ fn unmet(expect: &Expectation, response: &Response<Incoming>) -> Vec<String> {
     };
     let unmet = expect.headers.iter().filter(|header| !met(&header.name, &header.value));
     unmet.map(|header| header.name.clone()).collect()
-}
-
-fn contains(body: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || body.windows(text.len()).any(|window| window == text)
 }

@@ -78,7 +78,7 @@ impl Stage for Http {
         let (target, proxy) = asked(at, cx);
         let limits = Limits::of(&self.options);
         let spoken = version(self.options.version, &dialled, proxy.is_some());
-        let request = request(&target, cx, form(spoken, proxy.is_some()))?;
+        let mut request = request(&target, cx, form(spoken, proxy.is_some()))?;
         let _permit = cx.permit(ContactKind::Request)?;
         let (peer, secured) = (dialled.peer, dialled.secured);
         let asked = Exchange {
@@ -92,6 +92,9 @@ impl Stage for Http {
         let (tap, wire) = tapped(dialled, looks);
         // Declared before the line, so that the connection is gone when the flight ends.
         let mut flight = Flight::begin(cx, wire.clone(), cx.deadline(), asked, Some(at.at_address(peer)));
+        if looks {
+            flight.listen(&mut request);
+        }
         let line = match open(tap, spoken, limits).await {
             Ok(mut line) => {
                 exchange(&mut line, request, &mut flight, limits).await;

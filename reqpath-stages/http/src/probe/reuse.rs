@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqpath_core::{Again, ContactKind, Context, Error, Micros, PeerAddr, Recording, Subject, redact_url};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::broken::find;
 use super::exchange::{Limits, exchange, form, open, tapped};
-use super::flight::{Flight, find};
+use super::flight::Flight;
 use super::line::Line;
 use super::request::request;
 use super::wire::{Ended, Wire};

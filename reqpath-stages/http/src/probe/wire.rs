@@ -145,6 +145,8 @@ impl Wire {
 
     fn failed(&self, error: &io::Error) {
         self.end(match error.kind() {
+            // A TLS peer that closes without announcing it first.
+            io::ErrorKind::UnexpectedEof => 1,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
                 2
             }
