@@ -59,10 +59,13 @@ impl<'a> Attempt<'a> {
     }
 
     async fn walk(&self, stages: &[Arc<dyn Stage>]) -> Left {
+        // One reading of the clock ends a stage and begins the next.
+        let mut now = self.began;
         for stage in stages {
-            lock(&self.walked).enter(stage.name());
+            lock(&self.walked).enter(stage.name(), now);
             let run = AssertUnwindSafe(stage.run(self.at, self.cx)).catch_unwind().await;
-            lock(&self.walked).leave();
+            now = Instant::now();
+            lock(&self.walked).leave(now);
             match run {
                 Ok(Ok(Left::Alive)) => {}
                 Ok(Ok(left)) => return left,
@@ -81,13 +84,14 @@ impl<'a> Attempt<'a> {
 
     fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
         self.recorded = true;
+        let now = Instant::now();
         let (arrived, sent, answer, peer) = {
             let handed = self.cx.handed();
             (handed.arrived, handed.sent, handed.answer.clone(), handed.peer)
         };
         let (stage, phases) = {
             let mut walked = lock(&self.walked);
-            walked.leave();
+            walked.leave(now);
             (walked.stage, std::mem::take(&mut walked.phases))
         };
         let trial = Trial {
@@ -96,7 +100,7 @@ impl<'a> Attempt<'a> {
             answer,
             peer,
             phases,
-            elapsed_us: self.began.elapsed().into(),
+            elapsed_us: now.saturating_duration_since(self.began).into(),
             limit_us: self.end.saturating_duration_since(self.began).into(),
             out_of_time,
             ..Trial::new(self.role, left, stage)
@@ -120,13 +124,13 @@ impl Drop for Attempt<'_> {
 }
 
 impl Walked {
-    fn enter(&mut self, stage: &'static str) {
-        (self.stage, self.entered) = (stage, Some(Instant::now()));
+    fn enter(&mut self, stage: &'static str, now: Instant) {
+        (self.stage, self.entered) = (stage, Some(now));
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, now: Instant) {
         if let Some(entered) = self.entered.take() {
-            self.phases.push(Phase::new(self.stage, entered.elapsed()));
+            self.phases.push(Phase::new(self.stage, now.saturating_duration_since(entered)));
         }
     }
 }

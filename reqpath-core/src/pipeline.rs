@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::{Timestamp, Unit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::Attempt;
 use crate::context::{Handed, Log, Shared, TrialState, lock};
@@ -250,14 +250,12 @@ impl Pipeline {
         });
         {
             let road = with_asides(self.walk(&trace, &shared), &shared);
-            // The stragglers beside the road get what is left of the time.
-            let bounded = timeout_at(deadline, road);
             match stop {
                 Some(stop) => tokio::select! {
-                    _ = bounded => {}
+                    () = road => {}
                     () = stop => {}
                 },
-                None => drop(bounded.await),
+                None => road.await,
             }
             // What is still under way is dropped here, and its evidence with that kept as incomplete.
         }
@@ -418,20 +416,27 @@ fn case(trace: &Trace, shared: &Shared, mut observations: Vec<crate::Observation
     Case::new(trace.target.clone(), path, observations)
 }
 
-/// Drives the walk and the looks beside the road together, until all have ended.
+/// Drives the walk and the looks beside the road together, until all have ended or the time is up.
 ///
 /// All of it is one future, so that dropping it ends every look at once.
+/// Most traces of a prober have no looks beside the road, and pay for none.
 async fn with_asides(walk: impl Future<Output = ()>, shared: &Shared) {
     let mut walk = pin!(walk);
     let mut walking = true;
-    let mut asides = FuturesUnordered::new();
+    let mut asides = None;
+    let mut time_is_up = pin!(None);
     poll_fn(|cx| {
         loop {
             if walking && walk.as_mut().poll(cx).is_ready() {
                 walking = false;
             }
-            asides.extend(lock(&shared.asides).drain(..).map(|look| AssertUnwindSafe(look).catch_unwind()));
-            while let Poll::Ready(Some(done)) = asides.poll_next_unpin(cx) {
+            let new = std::mem::take(&mut *lock(&shared.asides));
+            if !new.is_empty() {
+                let looks = asides.get_or_insert_with(FuturesUnordered::new);
+                looks.extend(new.into_iter().map(|look| AssertUnwindSafe(look).catch_unwind()));
+            }
+            let Some(looks) = &mut asides else { break };
+            while let Poll::Ready(Some(done)) = looks.poll_next_unpin(cx) {
                 if done.is_err() {
                     lock(&shared.log)
                         .errors
@@ -442,7 +447,18 @@ async fn with_asides(walk: impl Future<Output = ()>, shared: &Shared) {
                 break;
             }
         }
-        if walking || !asides.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if walking {
+            // Each attempt has a timer of its own, which rings no later than the trace's would.
+            return Poll::Pending;
+        }
+        if asides.as_ref().is_none_or(FuturesUnordered::is_empty) {
+            return Poll::Ready(());
+        }
+        // The stragglers beside the road get what is left of the time.
+        if time_is_up.is_none() {
+            time_is_up.set(Some(sleep_until(shared.deadline)));
+        }
+        time_is_up.as_mut().as_pin_mut().map_or(Poll::Ready(()), |timer| timer.poll(cx))
     })
     .await;
 }
@@ -466,12 +482,29 @@ fn add_redirects(path: &mut Path, observations: &[crate::Observation]) {
 
 /// 16 random bytes as hex: enough that no two traces meet.
 fn random_id() -> String {
-    format!("{:032x}", fastrand::u128(1..))
+    let mut id = String::with_capacity(32);
+    hex(&mut id, &fastrand::u128(1..).to_be_bytes());
+    id
 }
 
 /// A W3C trace context of our own, sampled.
 fn traceparent() -> String {
-    format!("00-{:032x}-{:016x}-01", fastrand::u128(1..), fastrand::u64(1..))
+    let mut text = String::with_capacity(55);
+    text.push_str("00-");
+    hex(&mut text, &fastrand::u128(1..).to_be_bytes());
+    text.push('-');
+    hex(&mut text, &fastrand::u64(1..).to_be_bytes());
+    text.push_str("-01");
+    text
+}
+
+fn hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            // 0 to 9 and a to f.
+            text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }));
+        }
+    }
 }
 
 /// Requests a plan announces.

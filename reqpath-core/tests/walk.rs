@@ -31,6 +31,17 @@ async fn a_trace_can_be_a_task_of_its_own() {
 }
 
 #[tokio::test]
+async fn ids_are_drawn_anew_and_well_formed() {
+    let (one, other) = (run(&[Act::Pass], trace()).await, run(&[Act::Pass], trace()).await);
+    assert!(one.request_id != other.request_id && one.traceparent != other.traceparent);
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    assert!(one.request_id.len() == 32 && hex(&one.request_id), "{}", one.request_id);
+    let parts: Vec<&str> = one.traceparent.split('-').collect();
+    assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [2, 32, 16, 2]);
+    assert!(parts.iter().all(|part| hex(part)), "{}", one.traceparent);
+}
+
+#[tokio::test]
 async fn alive_is_reached_and_tried_once() {
     let report = run(&[Act::Pass], trace()).await;
     assert!(matches!(verdict(&report), Verdict::Reached { answer: Some(a), .. } if a == "toy 200"));
