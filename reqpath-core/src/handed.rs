@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Connection, Context, Error, PeerAddr, Subject, Target};
+use crate::{Connection, ContactKind, Context, Error, PeerAddr, Subject, Target};
 
 /// Where the client's connection goes: the target itself, or a proxy that stands before it.
 ///
@@ -113,3 +113,47 @@ pub trait Redial: Debug + Send + Sync {
 /// The way to open another connection, as it is handed on.
 #[derive(Clone, Debug)]
 pub struct Again(pub Arc<dyn Redial>);
+
+/// A way to look up other names just as the client looks up the target's.
+///
+/// Handed on where the caller chose nameservers; without it, the vantage's own resolver is asked.
+#[async_trait]
+pub trait NameLookup: Debug + Send + Sync {
+    /// The addresses of a name, in the order to try them. Empty where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The probe's own trouble: a spent budget, a vantage that cannot.
+    async fn addresses(&self, name: &str, cx: &Context) -> Result<Vec<IpAddr>, Error>;
+}
+
+/// The way to look up other names, as it is handed on.
+#[derive(Clone, Debug)]
+pub struct Names(pub Arc<dyn NameLookup>);
+
+impl Context {
+    /// The addresses of a name other than the target's: an issuer's, a clock's.
+    ///
+    /// Asks whom the client asks: the nameservers that the caller chose, else the vantage's resolver.
+    ///
+    /// # Errors
+    ///
+    /// The outer one is the probe's own trouble; the inner one is why there is no address, in words.
+    pub async fn addresses_of(&self, at: &Subject, name: &str) -> Result<Result<Vec<IpAddr>, String>, Error> {
+        if let Some(Names(names)) = self.peek::<Names>(at) {
+            let addresses = names.addresses(name, self).await?;
+            return Ok(if addresses.is_empty() {
+                Err("the nameservers give no address".to_owned())
+            } else {
+                Ok(addresses)
+            });
+        }
+        let permit = self.permit(ContactKind::SystemLookup)?;
+        Ok(self
+            .vantage()
+            .resolve(permit, name)
+            .await
+            .map(|answer| answer.addresses)
+            .map_err(|error| error.message))
+    }
+}

@@ -44,7 +44,7 @@ pub use ends::{LocalAddr, PeerAddr};
 pub use error::{CatalogueError, Error, LoadError, TargetError};
 pub use evidence::{AnyEvidence, Evidence};
 pub use finding::{Finding, Weight};
-pub use handed::{Addresses, Again, Destination, Dialled, Proxy, Redial};
+pub use handed::{Addresses, Again, Destination, Dialled, NameLookup, Names, Proxy, Redial};
 pub use judging::{Judgement, judge};
 pub use observation::{Data, Observation, ObservationId, Stored};
 pub use path::{Hop, HopKind, Path};

@@ -61,14 +61,12 @@ impl Road {
     /// When options do not work together.
     pub fn pipeline(self) -> Result<Pipeline, SetupError> {
         let tls = Tls::new(self.tls).map_err(SetupError::Tls)?;
-        let mut pipeline = Pipeline::builder();
+        let mut pipeline = Pipeline::builder().stage(Client::new(self.client)).stage(Dns::new(self.dns));
         if !self.http.clock_from.is_empty() {
-            // Clocks are compared even where the road ends early: a wrong one may be why.
+            // After the names, to ask whom the caller asks; before TLS, whose failure a wrong clock may explain.
             pipeline = pipeline.stage(Clock::new(self.http.clock()));
         }
         let pipeline = pipeline
-            .stage(Client::new(self.client))
-            .stage(Dns::new(self.dns))
             .stage(Tcp::new(self.tcp))
             .stage(Tunnel::new())
             .stage(tls)

@@ -5,6 +5,7 @@ mod configuration;
 mod exchange;
 mod names;
 mod order;
+mod other;
 mod road;
 mod wire;
 mod zone;
@@ -65,6 +66,9 @@ impl Stage for Dns {
                 destination
             }
         };
+        if !self.options.servers.is_empty() {
+            cx.hand_on(at, other::names(&self.options));
+        }
         if let Some(addresses) = self.given(&destination) {
             cx.hand_on(at, Addresses(addresses));
             return Ok(Left::Alive);

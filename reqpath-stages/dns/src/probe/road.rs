@@ -10,7 +10,7 @@ use reqpath_core::{Contact, ContactKind, Context, Error, PeerAddr, Subject, esca
 use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{Question, is_conclusive};
-use super::{connections, names, order, queries};
+use super::{connections, names, order, other, queries};
 use crate::DnsOptions;
 use crate::evidence::{Answer, Asked, Outcome, Resolution, SystemLookup};
 
@@ -40,7 +40,9 @@ pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
     }
     let servers = options.servers.len();
     plan.push(queries("the given nameservers", servers * QUESTIONS_A_SERVER, "the client's own look-up"));
-    plan.push(connections("the given nameservers", servers * 2));
+    let others = servers * QUESTIONS_A_SERVER * other::MOST;
+    plan.push(queries("the given nameservers", others, "other names: an issuer's, a clock's").once());
+    plan.push(connections("the given nameservers", servers * 2 * (1 + other::MOST)));
     plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
 }
 

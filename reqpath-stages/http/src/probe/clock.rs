@@ -107,7 +107,7 @@ impl Stage for Clock {
 async fn look(cx: &Context, at: &Subject, target: &Target, limit: Duration) -> Result<(), Error> {
     let mut seen = cx.begin(&at.whole_leg(), Seen { peer: redact_url(target.url()), ..Seen::default() });
     let until = (Instant::now() + limit).min(cx.trace_deadline() - Duration::from_millis(30));
-    let asked = match timeout_at(until, ask(cx, target, until)).await {
+    let asked = match timeout_at(until, ask(cx, at, target, until)).await {
         Ok(asked) => asked?,
         Err(_) => Err("no answer in time".to_owned()),
     };
@@ -126,7 +126,12 @@ async fn look(cx: &Context, at: &Subject, target: &Target, limit: Duration) -> R
 }
 
 /// Its `Date`, or why there is none.
-async fn ask(cx: &Context, target: &Target, until: Instant) -> Result<Result<String, String>, Error> {
+async fn ask(
+    cx: &Context,
+    at: &Subject,
+    target: &Target,
+    until: Instant,
+) -> Result<Result<String, String>, Error> {
     if target.scheme() != Scheme::Http {
         return Ok(Err("only plain http is asked for the time: a wrong clock breaks https".to_owned()));
     }
@@ -136,9 +141,9 @@ async fn ask(cx: &Context, target: &Target, until: Instant) -> Result<Result<Str
     };
     let addresses = match target.address() {
         Some(address) => vec![address],
-        None => match cx.vantage().resolve(cx.permit(ContactKind::SystemLookup)?, target.host()).await {
-            Ok(answer) => answer.addresses,
-            Err(error) => return Ok(Err(error.message)),
+        None => match cx.addresses_of(at, target.host()).await? {
+            Ok(addresses) => addresses,
+            Err(why) => return Ok(Err(why)),
         },
     };
     let mut why = "the name has no address".to_owned();

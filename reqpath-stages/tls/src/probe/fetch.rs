@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use reqpath_core::{ConnectOptions, ContactKind, Context, Error, PeerAddr};
+use reqpath_core::{ConnectOptions, ContactKind, Context, Error, PeerAddr, Subject};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::timeout;
@@ -47,10 +47,11 @@ pub(crate) enum FetchError {
 /// who asked for it, once, and no more than a certificate's worth is read.
 pub(crate) async fn fetch(
     cx: &Context,
+    at: &Subject,
     url: &str,
     limit: Duration,
 ) -> Result<CertificateDer<'static>, FetchError> {
-    match timeout(limit, fetch_slowly(cx, url, limit)).await {
+    match timeout(limit, fetch_slowly(cx, at, url, limit)).await {
         Ok(result) => result,
         Err(_) => Err(FetchError::TimedOut(limit)),
     }
@@ -58,6 +59,7 @@ pub(crate) async fn fetch(
 
 async fn fetch_slowly(
     cx: &Context,
+    at: &Subject,
     url: &str,
     limit: Duration,
 ) -> Result<CertificateDer<'static>, FetchError> {
@@ -69,9 +71,7 @@ async fn fetch_slowly(
         Some(Host::Ipv4(address)) => IpAddr::V4(address),
         Some(Host::Ipv6(address)) => IpAddr::V6(address),
         Some(Host::Domain(name)) => {
-            let answer = cx.vantage().resolve(cx.permit(ContactKind::SystemLookup)?, name).await;
-            let answer = answer.map_err(|error| FetchError::NoAddress(error.message))?;
-            let first = answer.addresses.first().copied();
+            let first = cx.addresses_of(at, name).await?.map_err(FetchError::NoAddress)?.first().copied();
             first.ok_or_else(|| FetchError::NoAddress("an empty answer".to_owned()))?
         }
         None => return Err(FetchError::Url(url::ParseError::EmptyHost)),

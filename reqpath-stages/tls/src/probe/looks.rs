@@ -137,7 +137,7 @@ impl Look<'_> {
             let mut urls = top.issuer_urls.clone();
             for _ in 0..FETCHES {
                 let (false, Some(url)) = (record.succeeds(), urls.first()) else { break };
-                match fetch(self.cx, url, in_time(self.cx.limit(FETCH_LIMIT))).await {
+                match fetch(self.cx, self.at, url, in_time(self.cx.limit(FETCH_LIMIT))).await {
                     Ok(der) => {
                         record.tried.push(tried(url, &der));
                         // What it lacks in turn is where it says.
