@@ -16,7 +16,10 @@ use reqpath_testkit::real::{Nginx, Tinyproxy, require};
 /// `reqpath trace --json` in an environment of these variables besides a clean one.
 fn trace_with(variables: &[(&str, &str)], arguments: &[&str]) -> Run {
     let mut command = reqpath();
-    command.arg("trace").arg("--json").args(["--max-time", "5"]).args(arguments);
+    command.arg("trace").arg("--json").args(arguments);
+    if !arguments.contains(&"--max-time") {
+        command.args(["--max-time", "5"]);
+    }
     command.envs(variables.iter().copied());
     common::run(command)
 }
@@ -191,7 +194,7 @@ fn a_target_that_is_down_for_everybody_is_not_the_proxy_s_fault() {
     let Some(proxy) = require(Tinyproxy::builder().start()) else { return };
     let deaf = FullAcceptQueue::start().unwrap();
     let url = format!("http://{}/", deaf.address());
-    let run = trace_with(&[("http_proxy", &proxy.url())], &["--max-time", "1.5", "--deadline", "8", &url]);
+    let run = trace_with(&[("http_proxy", &proxy.url())], &["--max-time", "1", "--deadline", "3.5", &url]);
     assert_eq!(run.kind(), "died", "{}", run.told());
     run.assert_not_blamed("client.proxy_env");
 
