@@ -92,7 +92,7 @@ pub(crate) struct RequestArguments {
     #[arg(short = 'L', long)]
     pub(crate) location: bool,
     /// Follow at most so many redirects
-    #[arg(long, value_name = "N", default_value_t = 50, requires = "location")]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) max_redirs: u32,
     /// Speak HTTP/1.1
     #[arg(long = "http1.1", conflicts_with = "http2")]
@@ -109,10 +109,10 @@ pub(crate) struct RequestArguments {
 #[command(next_help_heading = "The road")]
 pub(crate) struct RoadArguments {
     /// Use IPv4 addresses only
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    #[arg(short = '4', long, overrides_with = "ipv6")]
     pub(crate) ipv4: bool,
     /// Use IPv6 addresses only
-    #[arg(short = '6', long)]
+    #[arg(short = '6', long, overrides_with = "ipv4")]
     pub(crate) ipv6: bool,
     /// Use this address for host and port: HOST:PORT:ADDRESS[,ADDRESS]; may be repeated
     #[arg(long, value_name = "HOST:PORT:ADDR")]

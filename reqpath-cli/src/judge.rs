@@ -13,7 +13,7 @@ use crate::error::Mistake;
 use crate::render;
 
 /// The largest report that is read.
-const LIMIT_MIB: u64 = 256;
+const LIMIT_MIB: u64 = 64;
 
 pub(crate) fn run(arguments: &JudgeArguments) -> Result<ExitCode, Mistake> {
     let json = read(&arguments.report)?;

@@ -16,7 +16,8 @@ use crate::render;
 
 pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
     let target = request::target(arguments)?;
-    let pipeline = road::road(arguments)?.pipeline().map_err(|error| Mistake::flag("trust", error))?;
+    let pipeline =
+        road::road(arguments, &target)?.pipeline().map_err(|error| Mistake::flag("trust", error))?;
     let trace = describe(arguments, target.clone());
     let output = &arguments.output;
     if output.dry_run {

@@ -9,7 +9,7 @@ mod tls_front;
 use common::{Run, name, trace};
 use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply};
 use reqpath_testkit::pki::Authority;
-use reqpath_testkit::real::{Flavour, Nginx, NginxBuilder, require};
+use reqpath_testkit::real::{Envoy, Flavour, Haproxy, Nginx, NginxBuilder, require};
 use tls_front::{Front, Plan};
 
 /// Runs a test on every nginx there is, with this configuration.
@@ -300,3 +300,79 @@ fn a_proxy_that_opens_no_tunnel() {
     assert_eq!((asked.method.as_str(), asked.target.as_str()), ("CONNECT", format!("{name}:443").as_str()));
     assert!(asked.header("proxy-authorization").unwrap().starts_with("Basic "));
 }
+
+/// What a proxy says by itself when nothing listens behind it, and what it passes on.
+#[track_caller]
+fn assert_tells_its_own(proxy: &str, own: &str, passed_on: &str) {
+    let run = trace(["--max-time", "5", own]);
+    run.assert_died("http.error");
+    assert!(summary(&run).contains(&format!("{proxy} made that answer itself")), "{}", summary(&run));
+    let run = trace(["--max-time", "5", passed_on]);
+    run.assert_reached().assert_warned("http.error");
+    let warned = run.report["findings"][0]["summary"].as_str().unwrap();
+    assert!(!warned.contains("made that answer itself"), "{warned}");
+}
+
+#[test]
+fn what_haproxy_says_itself_and_what_it_passes_on() {
+    let app = MockUpstream::start(Reply::status(404).body("{\"no\":1}")).unwrap();
+    let closed = ClosedPort::reserve().unwrap();
+    let started = Haproxy::builder()
+        .upstream("app", app.address())
+        .upstream("closed", closed.address())
+        .config(
+            "frontend front\n bind {listen}\n use_backend app if { path_beg /app }\n default_backend none\n\
+             backend app\n server one {upstream:app}\nbackend none\n server one {upstream:closed}",
+        )
+        .start();
+    let Some(haproxy) = require(started) else { return };
+    let url = |path: &str| format!("http://{}{path}", haproxy.address());
+    assert_tells_its_own("HAProxy", &url("/"), &url("/app"));
+}
+
+#[test]
+fn what_envoy_says_itself_and_what_it_passes_on() {
+    let app = MockUpstream::start(Reply::status(404).body("{\"no\":1}")).unwrap();
+    let closed = ClosedPort::reserve().unwrap();
+    let started = Envoy::builder()
+        .upstream("app", app.address())
+        .upstream("closed", closed.address())
+        .config(ENVOY)
+        .start();
+    let Some(envoy) = require(started) else { return };
+    let url = |path: &str| format!("http://{}{path}", envoy.address());
+    assert_tells_its_own("Envoy", &url("/"), &url("/app"));
+}
+
+const ENVOY: &str = r#"
+static_resources:
+  listeners:
+  - address: {listen}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - {match: {prefix: /app}, route: {cluster: app}}
+              - {match: {prefix: /}, route: {cluster: closed}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+  - name: app
+    connect_timeout: 1s
+    load_assignment:
+      cluster_name: app
+      endpoints: [{lb_endpoints: [{endpoint: {address: {upstream:app}}}]}]
+  - name: closed
+    connect_timeout: 1s
+    load_assignment:
+      cluster_name: closed
+      endpoints: [{lb_endpoints: [{endpoint: {address: {upstream:closed}}}]}]
+"#;

@@ -1,13 +1,16 @@
 //! Connections used again, and clocks compared: what only a second look shows.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
-use std::time::{Duration, SystemTime};
+use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
-use common::{Run, name, trace};
+use common::{REQPATH, Run, name, trace};
+use reqpath_testkit::lab::{self, Lab};
 use reqpath_testkit::mock::{Connection, MockUpstream, Reply};
 use reqpath_testkit::pki::Authority;
 
@@ -136,4 +139,53 @@ fn an_expired_certificate_is_not_the_clocks_fault() {
         assert_eq!(run.code(), "tls.cert.date_invalid", "{why}: {}", run.told());
         run.assert_not_blamed("client.clock_skew");
     }
+}
+
+#[test]
+fn a_device_between_that_forgets_a_connection() {
+    let lab = Lab::builder().host("client").router("edge").host("server");
+    let Some(lab) = lab::or_skip(lab.link("client", "edge").link("edge", "server").build()) else { return };
+    if lab::or_skip(lab["edge"].rules()).is_none() {
+        return;
+    }
+    let serve = || MockUpstream::builder().bind(IpAddr::from([0; 4])).reply(Reply::ok("open")).start();
+    let server = lab["server"].run(serve).unwrap().unwrap();
+    let url = format!("http://{}:{}/", lab["server"].ipv4(), server.address().port());
+    let mut command = lab["client"].command(REQPATH);
+    command.args(["trace", "--json", "--idle", "1s", "--max-time", "2", "--deadline", "4", &url]);
+    let began = Instant::now();
+    let tracing = thread::spawn(move || command.output().unwrap());
+    // The road's own connection carried two requests at once; the other one is idle after its first.
+    let idle = |seen: &reqpath_testkit::mock::Seen| {
+        let idle = seen.connections.iter().find(|one| one.number > 0 && one.requests == 1);
+        idle.filter(|_| seen.request_count >= 3).map(|one| one.from.port())
+    };
+    let mut port = None;
+    assert!(server.wait_until(Duration::from_secs(3), |seen| {
+        port = idle(seen);
+        port.is_some()
+    }));
+    let port = port.unwrap();
+    lab["edge"]
+        .load_rules(&format!(
+            "table inet forgetful {{ chain between {{ type filter hook forward priority 0;
+               tcp sport {port} counter drop; tcp dport {port} counter drop; }} }}"
+        ))
+        .unwrap();
+    let output = tracing.join().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let run = Run {
+        status: output.status.code().unwrap_or(-1),
+        report: serde_json::from_str(&stdout).unwrap_or_default(),
+        stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        wall: began.elapsed(),
+    };
+    run.assert_reached().assert_warned("client.stale_connection");
+    assert_eq!(outcomes(&run), ["answered", "lost"], "{}", run.told());
+    let rules = lab["edge"].rules().unwrap();
+    assert!(
+        rules.contains("packets") && !rules.contains("counter packets 0 bytes 0 drop\n\t\ttcp dport"),
+        "{rules}"
+    );
 }

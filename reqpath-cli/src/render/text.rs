@@ -10,6 +10,8 @@ use super::paint::{BAD, BOLD, DIM, GOOD, WARN, paint};
 
 /// How many lines one stage may take unless everything is asked for.
 const LINES_A_STAGE: usize = 5;
+/// How many hops are shown.
+const HOPS: usize = 100;
 /// How wide a peer's words may grow.
 const WIDTH: usize = 240;
 
@@ -24,7 +26,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     list(
         &mut out,
         "ruled out",
-        report.ruled_out.iter().map(|r| format!("{}: {}", r.code, escape(&r.because, WIDTH))),
+        report.ruled_out.iter().map(|r| format!("{}: {}", escape(&r.code, 80), escape(&r.because, WIDTH))),
     );
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
         list(&mut out, "what would tell", what_would_tell.iter().map(|look| escape(look, WIDTH)));
@@ -32,7 +34,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     list(
         &mut out,
         "could not look",
-        report.errors.iter().map(|e| format!("{}: {}", e.stage, escape(&e.message, WIDTH))),
+        report.errors.iter().map(|e| format!("{}: {}", escape(&e.stage, 40), escape(&e.message, WIDTH))),
     );
     list(&mut out, "run next", report.next.iter().map(|command| escape(command, 400)));
     if verbose {
@@ -46,15 +48,20 @@ fn first_line(report: &Report) -> String {
     let Some(verdict) = &report.verdict else { return paint(WARN, "not judged") };
     let code = |code: &str| paint(DIM, format!("[{code}]"));
     let place = |at: &reqpath_core::At| match &at.leg {
-        Some(leg) => format!("between {} and {} ({})", leg.from, leg.to, escape(&at.station, 40)),
-        None => format!("at {} ({})", at.hop, escape(&at.station, 40)),
+        Some(leg) => format!("between {} and {} ({})", hop(&leg.from), hop(&leg.to), escape(&at.station, 40)),
+        None => format!("at {} ({})", hop(&at.hop), escape(&at.station, 40)),
     };
     match verdict {
         Verdict::Reached { answer, outcome, .. } => {
             let answer =
                 answer.as_deref().map_or_else(|| "an answer".to_owned(), |answer| escape(answer, 80));
-            let warnings = report.findings.iter().filter(|finding| finding.weight == Weight::Warning).count();
-            let besides = match warnings {
+            let mut warnings: Vec<&str> = Vec::new();
+            for finding in report.findings.iter().filter(|finding| finding.weight == Weight::Warning) {
+                if !warnings.contains(&&*finding.code) {
+                    warnings.push(&finding.code);
+                }
+            }
+            let besides = match warnings.len() {
                 0 => String::new(),
                 1 => paint(WARN, ", with a warning"),
                 n => paint(WARN, format!(", with {n} warnings")),
@@ -90,6 +97,11 @@ fn first_line(report: &Report) -> String {
     }
 }
 
+/// A hop's name, which a report file may have from anywhere.
+fn hop(id: &reqpath_core::HopId) -> String {
+    escape(id.as_str(), 40)
+}
+
 fn time_of_first(report: &Report) -> String {
     trials(report)
         .find(|(_, trial)| trial.role == Role::Fresh)
@@ -120,12 +132,13 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
         blamed.and_then(|sample| trials(report).find(|(o, _)| o.subject.sample() == Some(sample)));
     let Some((shown, _)) = by_verdict.or(dead).or_else(|| trials(report).next()) else { return };
     let sample = shown.subject.sample();
-    for (place, hop) in report.hops.iter().enumerate() {
-        let leg = trials(report).find(|(observation, _)| {
-            observation.subject.sample() == sample
-                && observation.subject.as_leg().is_some_and(|leg| leg.to == hop.hop)
-        });
-        if let Some((observation, trial)) = leg {
+    let legs: Vec<(&Observation, &Trial)> =
+        trials(report).filter(|(observation, _)| observation.subject.sample() == sample).take(HOPS).collect();
+    for (place, hop) in report.hops.iter().take(HOPS).enumerate() {
+        let leg = legs
+            .iter()
+            .find(|(observation, _)| observation.subject.as_leg().is_some_and(|leg| leg.to == hop.hop));
+        if let Some(&(observation, trial)) = leg {
             stages(out, report, observation, trial, verbose);
         }
         let state = match (hop.arrived, hop.left_alive) {
@@ -138,7 +151,7 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
             (Tri::No, _) => paint(BAD, "did not arrive"),
             _ => paint(DIM, "not known whether it arrived"),
         };
-        let _ = writeln!(out, "  {} {state}", paint(BOLD, format!("{:<10}", escape(hop.hop.as_str(), 40))));
+        let _ = writeln!(out, "  {} {state}", paint(BOLD, format!("{:<10}", self::hop(&hop.hop))));
     }
     out.push('\n');
 }
@@ -184,18 +197,14 @@ fn stages(out: &mut String, report: &Report, shown: &Observation, trial: &Trial,
 
 /// What one stage saw in this sample or about the whole leg, in a few words each.
 fn seen_in<'a>(report: &'a Report, at: &'a Subject, stage: &'a str) -> impl Iterator<Item = String> + 'a {
-    let mut said = Vec::new();
+    let mut said = std::collections::HashSet::new();
     report.observations.iter().filter_map(move |observation| {
         let of_stage = observation.kind().split('.').next() == Some(stage);
         if !of_stage || !(at.covers(&observation.subject) || at.whole_leg() == observation.subject) {
             return None;
         }
         let brief = escape(&observation.brief(), WIDTH);
-        if brief.is_empty() || said.contains(&brief) {
-            return None;
-        }
-        said.push(brief.clone());
-        Some(brief)
+        (!brief.is_empty() && said.insert(brief.clone())).then_some(brief)
     })
 }
 
@@ -254,16 +263,23 @@ fn evidence(out: &mut String, report: &Report, finding: &Finding) {
     }
 }
 
+/// Each warning once, with the number of times it was met.
 fn warnings(out: &mut String, report: &Report) {
-    let warnings: Vec<&Finding> =
-        report.findings.iter().filter(|finding| finding.weight == Weight::Warning).collect();
-    for finding in warnings {
+    let mut told: Vec<(&Finding, usize)> = Vec::new();
+    for finding in report.findings.iter().filter(|finding| finding.weight == Weight::Warning) {
+        match told.iter_mut().find(|(known, _)| known.code == finding.code) {
+            Some((_, times)) => *times += 1,
+            None => told.push((finding, 1)),
+        }
+    }
+    for (finding, times) in told {
+        let again = if times > 1 { format!(", {times} times") } else { String::new() };
         let _ = writeln!(
             out,
             "{} {} {}",
             paint(WARN, "warning"),
             escape(&finding.summary, 400),
-            paint(DIM, format!("[{}]", escape(&finding.code, 80)))
+            paint(DIM, format!("[{}]{again}", escape(&finding.code, 80)))
         );
     }
 }

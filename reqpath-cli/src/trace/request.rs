@@ -12,6 +12,9 @@ use crate::error::Mistake;
 /// The largest body that is sent.
 const BODY_LIMIT_MIB: u64 = 16;
 
+/// The headers that are sent unless the caller has them.
+const OURS: [&str; 5] = ["Host", "User-Agent", "Accept", "X-Request-Id", "traceparent"];
+
 pub(super) fn target(arguments: &TraceArguments) -> Result<Target, Mistake> {
     let request = &arguments.request;
     let mut builder = Target::builder(&arguments.url)?;
@@ -41,6 +44,11 @@ fn headers(
     let mut content_type = false;
     for header in &request.headers {
         let (name, value) = split(header)?;
+        // `Name:` takes a header of ours away, as curl has it; where there is none to take, nothing is sent.
+        let ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        if value.is_empty() && !header.ends_with(';') && !ours {
+            continue;
+        }
         content_type |= name.eq_ignore_ascii_case("content-type");
         builder = builder.header(name, value)?;
     }

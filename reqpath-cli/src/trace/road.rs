@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use reqpath_core::Target;
+use reqpath_core::{Scheme, Target};
 use reqpath_stages::Road;
 use reqpath_stages::http::Version;
 use reqpath_stages::tls::{Bundle, Identity, Trust, revocation_lists};
@@ -15,7 +15,7 @@ use crate::error::Mistake;
 /// The largest certificate, key or revocation list file that is read.
 const FILE_LIMIT_MIB: u64 = 64;
 
-pub(super) fn road(arguments: &TraceArguments) -> Result<Road, Mistake> {
+pub(super) fn road(arguments: &TraceArguments, target: &Target) -> Result<Road, Mistake> {
     let mut road = Road::new();
     let flags = &arguments.road;
     for text in &flags.resolve {
@@ -37,7 +37,7 @@ pub(super) fn road(arguments: &TraceArguments) -> Result<Road, Mistake> {
         road.tcp.connect_timeout = limit;
     }
     trust(&mut road, &arguments.trust)?;
-    http(&mut road, arguments)?;
+    http(&mut road, arguments, target)?;
     Ok(if flags.road_only { road.road_only() } else { road })
 }
 
@@ -66,15 +66,14 @@ fn trust(road: &mut Road, flags: &TrustArguments) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn http(road: &mut Road, arguments: &TraceArguments) -> Result<(), Mistake> {
+fn http(road: &mut Road, arguments: &TraceArguments, target: &Target) -> Result<(), Mistake> {
     let flags = &arguments.request;
     if flags.http1 {
         road.http.version = Version::Http1;
         road.tls.alpn = vec![b"http/1.1".to_vec()];
     }
     if flags.http2 {
-        road.http.version =
-            if arguments.url.starts_with("https://") { Version::Auto } else { Version::Http2 };
+        road.http.version = if target.scheme() == Scheme::Https { Version::Auto } else { Version::Http2 };
     }
     road.http.idle.clone_from(&arguments.road.idle);
     for url in &arguments.road.clock_from {

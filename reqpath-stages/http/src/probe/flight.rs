@@ -145,6 +145,15 @@ impl Flight {
         }
         if self.record.is_some() {
             self.cx.arrived(answer(exchange.version, status));
+            let expected = &self.cx.target().expect().status;
+            let wanted = if expected.is_empty() {
+                status < 400
+            } else {
+                expected.iter().any(|range| range.holds(status))
+            };
+            if !wanted || !exchange.unmet_headers.is_empty() {
+                self.cx.suspect();
+            }
         }
         let keep = match (searching, status) {
             (true, _) => SEARCHED,
