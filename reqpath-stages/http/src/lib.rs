@@ -12,7 +12,7 @@
 //! A complete answer leaves the request alive, whatever its status;
 //! what a status means, and who made the answer, is for the [`causes`] to say.
 //!
-//! Rooms: `probe` looks, [`evidence`] is what was seen, [`origin`] says who made an answer,
+//! Rooms: `probe` looks, [`evidence`] is what was seen, [`origin`](mod@origin) says who made an answer,
 //! [`causes`] are those whose deciding evidence is complete here: among them some of the stations
 //! `client`, `tls` and `response`, whose last piece of evidence is an answer.
 //!
