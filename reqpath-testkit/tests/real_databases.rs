@@ -1,5 +1,6 @@
 //! PostgreSQL, MariaDB and Redis on a leash, used by their own client programs over TCP.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -14,8 +15,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// What a client program says, on both streams; the client comes with the server.
 fn client(program: &str, environment: &[(&str, &str)], arguments: &[&str]) -> String {
-    let output = Command::new(program).envs(environment.iter().copied()).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let output = Command::new(program).envs(environment.iter().copied()).args(arguments).output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -89,14 +89,13 @@ fn postgres_without_a_user_lets_everybody_in_and_rules_are_followed() {
 fn the_second_postgres_starts_in_under_a_second() {
     let Some(first) = require(Postgres::builder().start()) else { return };
     drop(first);
-    // The best of a few: other tests share the machine.
-    let best = (0..5).map(|_| {
+    // Other tests share the machine, so not every start has to be quick.
+    let mut starts = (0..20).map(|_| {
         let began = Instant::now();
         Postgres::builder().start().unwrap();
         began.elapsed()
     });
-    let best = best.min().unwrap();
-    assert!(best < Duration::from_secs(1), "{best:?}");
+    assert!(starts.any(|start| start < Duration::from_secs(1)));
 }
 
 #[test]
@@ -184,13 +183,12 @@ fn mariadb_without_a_user_lets_everybody_in() {
 fn the_second_mariadb_starts_in_under_a_second() {
     let Some(first) = require(MariaDb::builder().start()) else { return };
     drop(first);
-    let best = (0..5).map(|_| {
+    let mut starts = (0..20).map(|_| {
         let began = Instant::now();
         MariaDb::builder().start().unwrap();
         began.elapsed()
     });
-    let best = best.min().unwrap();
-    assert!(best < Duration::from_secs(1), "{best:?}");
+    assert!(starts.any(|start| start < Duration::from_secs(1)));
 }
 
 #[test]
@@ -291,9 +289,7 @@ fn a_taken_address_that_was_asked_for_is_an_error() {
             Err(RealError::Refused { output, .. }) => {
                 assert!(output.contains("Address already in use"), "{output}");
             }
-            other => {
-                require(other).map(|()| panic!("it started"));
-            }
+            other => assert!(require(other).is_none(), "it started on {taken}"),
         }
     }
 }
