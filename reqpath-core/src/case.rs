@@ -178,6 +178,15 @@ impl Case {
         })
     }
 
+    /// The addresses that each sample of each leg tried.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Subject> {
+        self.distinct(|subject| {
+            let (address, sample) = (subject.address()?, subject.sample()?);
+            Some(subject.whole_leg().at_address(address).at_sample(sample))
+        })
+    }
+
     /// Whether recognisers are asked why they decline, from now on.
     pub(crate) fn want_reasons(&self, wanted: bool) {
         self.reasons.store(wanted, Ordering::Relaxed);

@@ -26,6 +26,8 @@ pub enum Scope {
     Address,
     /// Once for each sample of each leg.
     Sample,
+    /// Once for each address that a sample tried: what is true of one attempt and not of the next.
+    Attempt,
 }
 
 /// Which end of a leg a cause blames.

@@ -31,6 +31,7 @@ struct Subjects {
     legs: Vec<Subject>,
     addresses: Vec<Subject>,
     samples: Vec<Subject>,
+    attempts: Vec<Subject>,
 }
 
 impl Subjects {
@@ -51,6 +52,7 @@ impl Subjects {
             legs: bounded(case.legs(), "legs"),
             addresses: bounded(case.addresses(), "addresses"),
             samples: bounded(case.samples(), "samples"),
+            attempts: bounded(case.attempts(), "attempts"),
         }
     }
 
@@ -61,6 +63,7 @@ impl Subjects {
             Scope::Leg => &self.legs,
             Scope::Address => &self.addresses,
             Scope::Sample => &self.samples,
+            Scope::Attempt => &self.attempts,
         }
     }
 }

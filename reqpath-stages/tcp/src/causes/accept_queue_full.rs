@@ -36,7 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static ACCEPT_QUEUE_FULL: "tcp.accept_queue_full" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Far),
         explains(&["tcp.timed_out", "tcp.reset"]),
         twins(&["tcp.timed_out", "tcp.refused"]),

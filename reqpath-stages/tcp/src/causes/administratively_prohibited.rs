@@ -35,7 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static ADMINISTRATIVELY_PROHIBITED: "tcp.administratively_prohibited" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Leg),
         twins(&["tcp.refused", "tcp.address_unreachable", "tcp.no_local_route", "tcp.timed_out"]),
     }

@@ -36,7 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static CLOSED: "tcp.closed" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Leg),
         explains(&["tls.protocol.error", "http.response.reset", "http.response.empty"]),
         twins(&["tcp.reset", "http.response.empty", "http.response.reset", "tls.protocol.error"]),

@@ -30,7 +30,7 @@ cause! {
     /// ]}
     /// ```
     pub static FAILED: "tcp.failed" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Leg),
     }
 }

@@ -35,7 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static FDS_EXHAUSTED: "client.fds_exhausted" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Near),
         twins(&["client.ports_exhausted", "tcp.failed"]),
         kills_in(&["tcp"]),

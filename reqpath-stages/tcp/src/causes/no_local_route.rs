@@ -37,7 +37,7 @@ cause! {
     /// ]}
     /// ```
     pub static NO_LOCAL_ROUTE: "tcp.no_local_route" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Near),
         twins(&["tcp.address_unreachable", "client.ports_exhausted", "tcp.administratively_prohibited"]),
     }

@@ -38,7 +38,7 @@ cause! {
     /// ]}
     /// ```
     pub static PORTS_EXHAUSTED: "client.ports_exhausted" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Near),
         twins(&["tcp.timed_out", "tcp.no_local_route", "client.fds_exhausted"]),
         kills_in(&["tcp"]),

@@ -35,7 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static REFUSED: "tcp.refused" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Far),
         twins(&["tcp.administratively_prohibited", "tcp.timed_out", "tcp.reset"]),
     }

@@ -39,7 +39,7 @@ cause! {
     /// ]}
     /// ```
     pub static RESET: "tcp.reset" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Leg),
         explains(&["tls.protocol.error", "http.response.reset", "http.response.empty"]),
         twins(&["tcp.closed", "tcp.refused", "http.response.reset", "tls.protocol.error", "tls.plaintext_peer"]),

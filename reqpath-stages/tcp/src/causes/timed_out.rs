@@ -36,7 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static TIMED_OUT: "tcp.timed_out" = recognise {
-        scope(Scope::Address),
+        scope(Scope::Attempt),
         blames(End::Leg),
         twins(&[
             "tcp.accept_queue_full",
