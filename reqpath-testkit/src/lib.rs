@@ -1,6 +1,8 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
 
+pub mod assertions;
 mod background;
+pub mod conformance;
 pub mod dns;
 #[cfg(target_os = "linux")]
 pub mod lab;

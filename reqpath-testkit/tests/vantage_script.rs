@@ -292,3 +292,22 @@ async fn a_later_line_takes_the_place_of_an_earlier_one() {
     vantage.connect(permit(ContactKind::Connection), peer(1, 80), SECOND.how()).await.unwrap();
     vantage.connect(permit(ContactKind::Connection), peer(1, 80), SECOND.how()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_for_any_address_leaves_the_others_their_own() {
+    let vantage = FakeVantage::builder()
+        .any_tcp(Dial::silent())
+        .any_udp(Packets::refused())
+        .any_name(Lookup::never())
+        .tcp(peer(1, 80).0, Dial::refused())
+        .expect(1)
+        .name("a.test", Lookup::no_name())
+        .build();
+    let one = vantage.connect(permit(ContactKind::Connection), peer(1, 80), SECOND.how()).await.unwrap_err();
+    let two = vantage.connect(permit(ContactKind::Connection), peer(2, 80), SECOND.how()).await.unwrap_err();
+    assert_eq!((one.timed_out, two.timed_out), (false, true));
+    assert!(vantage.resolve(permit(ContactKind::SystemLookup), "a.test").await.is_err());
+    let other = vantage.resolve(permit(ContactKind::SystemLookup), "b.test");
+    assert!(tokio::time::timeout(Duration::from_secs(9), other).await.is_err());
+    vantage.verify().unwrap();
+}

@@ -11,7 +11,7 @@ use reqpath_core::{ContactKind, Listener, PeerAddr, PortUse, Route};
 use super::clock::Clock;
 use super::dial::Dials;
 use super::fake::FakeVantage;
-use super::ledger::{Ledger, Line, Wanted};
+use super::ledger::{Ledger, Line, Pattern, Wanted};
 use super::lookup::Names;
 use super::packets::Datagrams;
 use super::tells::Tells;
@@ -44,7 +44,7 @@ const KINDS: [ContactKind; 5] = [
 #[must_use = "nothing can be looked at until `build`"]
 pub struct FakeVantageBuilder {
     name: String,
-    lines: Vec<(Wanted, Option<Times>, Act)>,
+    lines: Vec<(Pattern, Option<Times>, Act)>,
     last: usize,
     absent: Vec<ContactKind>,
     variables: Vec<(String, String)>,
@@ -83,42 +83,57 @@ impl FakeVantageBuilder {
 
     /// What the system resolver answers for a name: a [`Lookup`](super::Lookup), or what else [`Names`] are.
     pub fn name(self, name: &str, answers: impl Names + 'static) -> Self {
-        self.line(Wanted::name(name), Act::Names(Box::new(answers)))
+        self.this(Wanted::name(name), Act::Names(Box::new(answers)))
     }
 
     /// What becomes of connecting to an address: a [`Dial`](super::Dial), or a closure that serves the connection.
     pub fn tcp(self, address: impl Into<SocketAddr>, dials: impl Dials + 'static) -> Self {
-        self.line(Wanted::Connection(PeerAddr(address.into())), Act::Dials(Box::new(dials)))
+        self.this(Wanted::Connection(PeerAddr(address.into())), Act::Dials(Box::new(dials)))
     }
 
     /// What comes back for datagrams to an address: [`Packets`](super::Packets), or a closure from the bytes.
     pub fn udp(self, address: impl Into<SocketAddr>, answers: impl Datagrams + 'static) -> Self {
-        self.line(Wanted::Datagrams(PeerAddr(address.into())), Act::Datagrams(Arc::new(answers)))
+        self.this(Wanted::Datagrams(PeerAddr(address.into())), Act::Datagrams(Arc::new(answers)))
+    }
+
+    /// What the system resolver answers for every name without a line of its own.
+    pub fn any_name(self, answers: impl Names + 'static) -> Self {
+        self.line(Pattern::AnyName, Act::Names(Box::new(answers)))
+    }
+
+    /// What becomes of connecting to every address without a line of its own.
+    pub fn any_tcp(self, dials: impl Dials + 'static) -> Self {
+        self.line(Pattern::AnyConnection, Act::Dials(Box::new(dials)))
+    }
+
+    /// What comes back for datagrams to every address without a line of its own.
+    pub fn any_udp(self, answers: impl Datagrams + 'static) -> Self {
+        self.line(Pattern::AnyDatagrams, Act::Datagrams(Arc::new(answers)))
     }
 
     /// The route to an address.
     pub fn route(self, to: impl Into<IpAddr>, tells: impl Tells<Route> + 'static) -> Self {
-        self.line(Wanted::Route(to.into()), Act::Route(Box::new(tells)))
+        self.this(Wanted::Route(to.into()), Act::Route(Box::new(tells)))
     }
 
     /// The socket that listens at an address of this very place; `None::<Listener>` where none does.
     pub fn listener(self, at: impl Into<SocketAddr>, tells: impl Tells<Option<Listener>> + 'static) -> Self {
-        self.line(Wanted::Listener(PeerAddr(at.into())), Act::Listener(Box::new(tells)))
+        self.this(Wanted::Listener(PeerAddr(at.into())), Act::Listener(Box::new(tells)))
     }
 
     /// The local ports in use towards an address.
     pub fn ports(self, to: impl Into<SocketAddr>, tells: impl Tells<PortUse> + 'static) -> Self {
-        self.line(Wanted::Ports(PeerAddr(to.into())), Act::Ports(Box::new(tells)))
+        self.this(Wanted::Ports(PeerAddr(to.into())), Act::Ports(Box::new(tells)))
     }
 
     /// The open descriptors, and the limit.
     pub fn descriptors(self, tells: impl Tells<(u64, u64)> + 'static) -> Self {
-        self.line(Wanted::Descriptors, Act::Descriptors(Box::new(tells)))
+        self.this(Wanted::Descriptors, Act::Descriptors(Box::new(tells)))
     }
 
     /// A file: text, bytes, why it cannot be read, or a closure.
     pub fn file(self, path: &str, tells: impl Tells<Vec<u8>> + 'static) -> Self {
-        self.line(Wanted::File(path.to_owned()), Act::File(Box::new(tells)))
+        self.this(Wanted::File(path.to_owned()), Act::File(Box::new(tells)))
     }
 
     /// A variable of the environment; all others are not set.
@@ -168,8 +183,8 @@ impl FakeVantageBuilder {
     pub fn build(self) -> Arc<FakeVantage> {
         let mut acts = Vec::with_capacity(self.lines.len());
         let mut lines = Vec::with_capacity(self.lines.len());
-        for (wanted, times, act) in self.lines {
-            lines.push(Line { wanted, times, made: AtomicU64::new(0) });
+        for (pattern, times, act) in self.lines {
+            lines.push(Line { pattern, times, made: AtomicU64::new(0) });
             acts.push(act);
         }
         let ledger = Ledger::new(self.name, lines, self.absent);
@@ -177,15 +192,19 @@ impl FakeVantageBuilder {
         Arc::new(FakeVantage::new(ledger, acts, self.variables, self.locals, clock))
     }
 
-    fn line(mut self, wanted: Wanted, act: Act) -> Self {
-        match self.lines.iter().position(|(known, ..)| *known == wanted) {
+    fn this(self, wanted: Wanted, act: Act) -> Self {
+        self.line(Pattern::This(wanted), act)
+    }
+
+    fn line(mut self, pattern: Pattern, act: Act) -> Self {
+        match self.lines.iter().position(|(known, ..)| *known == pattern) {
             Some(place) => {
                 self.last = place;
-                self.lines[place] = (wanted, None, act);
+                self.lines[place] = (pattern, None, act);
             }
             None => {
                 self.last = self.lines.len();
-                self.lines.push((wanted, None, act));
+                self.lines.push((pattern, None, act));
             }
         }
         self
@@ -204,7 +223,7 @@ pub(super) fn source_towards(peer: IpAddr) -> IpAddr {
 
 impl fmt::Debug for FakeVantageBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.lines.iter().map(|(wanted, ..)| wanted.to_string()).collect();
+        let lines: Vec<String> = self.lines.iter().map(|(pattern, ..)| pattern.to_string()).collect();
         f.debug_struct("FakeVantageBuilder")
             .field("name", &self.name)
             .field("lines", &lines)

@@ -79,6 +79,47 @@ impl fmt::Display for Wanted {
     }
 }
 
+/// Which contacts a line of the script is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pattern {
+    This(Wanted),
+    AnyConnection,
+    AnyDatagrams,
+    AnyName,
+}
+
+impl Pattern {
+    /// Whether it names the contact itself, or a whole sort that it is of.
+    fn covers(&self, wanted: &Wanted) -> bool {
+        match self {
+            Self::This(this) => this == wanted,
+            Self::AnyConnection => matches!(wanted, Wanted::Connection(_)),
+            Self::AnyDatagrams => matches!(wanted, Wanted::Datagrams(_)),
+            Self::AnyName => matches!(wanted, Wanted::Name(_)),
+        }
+    }
+
+    fn kind(&self) -> ContactKind {
+        match self {
+            Self::This(wanted) => wanted.kind(),
+            Self::AnyConnection => ContactKind::Connection,
+            Self::AnyDatagrams => ContactKind::Query,
+            Self::AnyName => ContactKind::SystemLookup,
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::This(wanted) => wanted.fmt(f),
+            Self::AnyConnection => f.write_str("connect to any other address"),
+            Self::AnyDatagrams => f.write_str("send datagrams to any other address"),
+            Self::AnyName => f.write_str("resolve any other name"),
+        }
+    }
+}
+
 /// One contact as it was made.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -96,7 +137,7 @@ pub struct Contacted {
 /// One line of the script, with its count.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) wanted: Wanted,
+    pub(super) pattern: Pattern,
     pub(super) times: Option<Times>,
     pub(super) made: AtomicU64,
 }
@@ -128,7 +169,9 @@ impl Ledger {
 
     /// Writes a contact down; gives the line that scripts it, and how often it was made before.
     pub(super) fn meet(&self, wanted: Wanted, permit: ContactKind, at: Duration) -> Option<(usize, u64)> {
-        let place = self.lines.iter().position(|line| line.wanted == wanted);
+        let exact = |line: &Line| matches!(&line.pattern, Pattern::This(this) if *this == wanted);
+        let place = self.lines.iter().position(exact);
+        let place = place.or_else(|| self.lines.iter().position(|line| line.pattern.covers(&wanted)));
         let expected = place.is_some() || self.absent.contains(&wanted.kind());
         let mut done = self.done();
         if !wanted.is_paid_by(permit) {
@@ -182,7 +225,7 @@ impl Ledger {
         for line in &self.lines {
             let made = line.made.load(Ordering::Relaxed);
             if let Some(times) = line.times.filter(|times| !times.holds(made)) {
-                unmet.push(format!("expected {times}, made {made}: {}", line.wanted));
+                unmet.push(format!("expected {times}, made {made}: {}", line.pattern));
             }
         }
         unmet.extend(self.done().troubles.iter().cloned());
@@ -191,17 +234,17 @@ impl Ledger {
         }
         let expected = self.lines.iter().map(|line| {
             let often = line.times.map_or_else(|| "any number".to_owned(), |times| times.to_string());
-            format!("{} ({often}, made {})", line.wanted, line.made.load(Ordering::Relaxed))
+            format!("{} ({often}, made {})", line.pattern, line.made.load(Ordering::Relaxed))
         });
         Err(Unmet { name: self.name.clone(), unmet, expected: expected.collect() })
     }
 
     /// The scripted line that looks most like what was wanted: of the same kind if there is one.
-    fn nearest(&self, wanted: &Wanted) -> Option<&Wanted> {
+    fn nearest(&self, wanted: &Wanted) -> Option<&Pattern> {
         let text = wanted.to_string();
         self.lines
             .iter()
-            .map(|line| &line.wanted)
+            .map(|line| &line.pattern)
             .min_by_key(|other| (other.kind() != wanted.kind(), distance(&text, &other.to_string())))
     }
 }
