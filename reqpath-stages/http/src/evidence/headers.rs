@@ -15,6 +15,8 @@ use super::secrets::scrubber;
 pub const MOST_HEADERS: usize = 64;
 /// How many bytes of one header's value are kept.
 pub const MOST_VALUE: usize = 1024;
+/// How many bytes of all headers are kept of one of many samples.
+pub(crate) const FEW: usize = 2 << 10;
 /// A name is seldom longer; what is longer is cut.
 const MOST_NAME: usize = 128;
 
@@ -35,18 +37,22 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Keeps what is wanted of these.
-    pub(crate) fn keep(map: &HeaderMap, asked: &Target) -> Self {
+    /// Keeps what is wanted of these, and no more than so many bytes.
+    pub(crate) fn keep(map: &HeaderMap, asked: &Target, most: usize) -> Self {
         let length: usize =
             map.iter().take(MOST_HEADERS).map(|(n, v)| n.as_str().len() + v.len().min(MOST_VALUE)).sum();
         let mut kept = Self {
-            bytes: Vec::with_capacity(length),
+            bytes: Vec::with_capacity(length.min(most)),
             ends: Vec::with_capacity(map.len().min(MOST_HEADERS)),
             asked: Some(asked.clone()),
             left_out: 0,
         };
         for (name, value) in map {
-            kept.push(name.as_str().as_bytes(), value.as_bytes());
+            if kept.bytes.len().saturating_add(value.len().min(MOST_VALUE)) > most {
+                kept.left_out = kept.left_out.saturating_add(1);
+            } else {
+                kept.push(name.as_str().as_bytes(), value.as_bytes());
+            }
         }
         kept
     }
@@ -182,7 +188,7 @@ mod tests {
             ("server", b"evil\x80\xe2\x80\xaename"),
             ("location", b"/next?access_token=abc"),
         ]);
-        let headers = Headers::keep(&map, &target());
+        let headers = Headers::keep(&map, &target(), usize::MAX);
         let json = serde_json::to_string(&headers).unwrap();
         for secret in ["verysecret", "s3cr3t-t0ken", "abc", "\u{202e}"] {
             assert!(!json.contains(secret), "{json}");
@@ -200,9 +206,12 @@ mod tests {
         for i in 0..100 {
             map.append("x-many", HeaderValue::from_str(&format!("{i}{}", "v".repeat(2000))).unwrap());
         }
-        let headers = Headers::keep(&map, &target());
+        let headers = Headers::keep(&map, &target(), usize::MAX);
         assert_eq!(headers.iter().count(), MOST_HEADERS);
         assert_eq!(headers.left_out, 36);
         assert!(headers.iter().all(|(_, value)| value.len() <= MOST_VALUE));
+        let few = Headers::keep(&map, &target(), FEW);
+        assert!(few.bytes.len() <= FEW + MOST_NAME, "{}", few.bytes.len());
+        assert_eq!(few.ends.len() + few.left_out as usize, 100);
     }
 }

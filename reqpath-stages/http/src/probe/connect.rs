@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::ahead::Ahead;
 use super::line::{Broken, Drive, Sent, both};
 use super::wire::{Ended, Tap, Wire};
-use crate::evidence::{End, Headers, TunnelAnswer, scrubber};
+use crate::evidence::{End, FEW, Headers, TunnelAnswer, scrubber};
 
 /// A proxy's answer to CONNECT is short.
 const MOST_HEAD: usize = 64 << 10;
@@ -115,7 +115,7 @@ struct Asking {
 impl Asking {
     /// The head of the answer is there. Says whether the tunnel is open.
     fn head(&mut self, response: &http::Response<hyper::body::Incoming>) -> bool {
-        let headers = Headers::keep(response.headers(), &self.asked);
+        let headers = Headers::keep(response.headers(), &self.asked, FEW);
         let elapsed = self.wire.epoch().elapsed();
         let Some(record) = &mut self.record else { return false };
         record.status = Some(response.status().as_u16());

@@ -16,8 +16,10 @@ use super::line::{Broken, Sent};
 use super::progress::{BODY_START, Progress, SEARCHED};
 use super::reuse::figures;
 use super::wire::Wire;
-use crate::evidence::{End, Exchange, Headers, Protocol};
+use crate::evidence::{End, Exchange, FEW, Headers, Protocol};
 
+/// How many samples keep their headers in full: the first show what there is, thousands fill the memory.
+const IN_FULL: u32 = 32;
 /// How many interim answers are kept.
 const MOST_INTERIM: usize = 16;
 
@@ -125,8 +127,10 @@ impl Flight {
         exchange.status = Some(status);
         exchange.version = Some(version(response.version()));
         exchange.headers_us = Some(headers_us);
+        let sample = self.at.as_ref().and_then(Subject::sample).unwrap_or_default();
+        let most = if sample < IN_FULL { usize::MAX } else { FEW };
         if let Some(target) = exchange.request.target() {
-            exchange.headers = Headers::keep(response.headers(), target);
+            exchange.headers = Headers::keep(response.headers(), target, most);
             exchange.headers_left_out = exchange.headers.left_out;
         }
         let clock = self.cx.vantage().now().duration_since(UNIX_EPOCH);
