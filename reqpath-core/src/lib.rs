@@ -31,6 +31,7 @@ mod subject;
 mod target;
 mod text;
 mod time;
+mod trace;
 mod trial;
 mod vantage;
 mod verdict;
@@ -48,7 +49,7 @@ pub use handed::{Addresses, Again, Destination, Dialled, NameLookup, Names, Prox
 pub use judging::{Judgement, judge};
 pub use observation::{Data, Observation, ObservationId, Stored};
 pub use path::{Hop, HopKind, Path};
-pub use pipeline::{Pipeline, PipelineBuilder, Trace};
+pub use pipeline::{Pipeline, PipelineBuilder};
 pub use report::{HopState, ProbeError, Report, RuledOut, SCHEMA, Tri};
 pub use secret::{Scrubber, redact_url};
 pub use stage::{Left, Stage};
@@ -56,6 +57,7 @@ pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
 pub use text::{escape, escape_bytes};
 pub use time::Micros;
+pub use trace::Trace;
 pub use trial::{Phase, Role, Trial};
 pub use vantage::{
     ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,

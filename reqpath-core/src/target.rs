@@ -1,167 +1,26 @@
 //! The request that is followed.
 
+mod builder;
+mod expectation;
+mod header;
+mod scheme;
+mod stored;
+
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
 use url::{Host, Url};
 
-use crate::secret::{REDACTED, shown};
 use crate::{Micros, Scrubber, TargetError, redact_url};
+
+pub use self::builder::TargetBuilder;
+pub use self::expectation::{Expectation, StatusRange};
+pub use self::header::Header;
+pub use self::scheme::Scheme;
 
 /// A body beyond this is not searched for secrets, in bytes.
 const LARGEST_FORM: usize = 64 << 10;
-
-/// How the request is carried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Scheme {
-    /// In the clear.
-    #[default]
-    Http,
-    /// Over TLS.
-    Https,
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
-    }
-}
-
-/// A header of the request. Stored without its value where the value is secret.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[non_exhaustive]
-pub struct Header {
-    /// The name as given.
-    pub name: String,
-    /// The value as given.
-    pub value: String,
-}
-
-impl Header {
-    /// A header.
-    ///
-    /// # Errors
-    ///
-    /// When the name is not a token, or the value holds a control character other than a tab.
-    pub fn new(name: &str, value: &str) -> Result<Self, TargetError> {
-        let printable = |b: u8| b == b'\t' || !b.is_ascii_control();
-        if !is_token(name) || !value.bytes().all(printable) {
-            return Err(TargetError::Header { header: name.to_owned() });
-        }
-        Ok(Self { name: name.to_owned(), value: value.to_owned() })
-    }
-
-    fn is_secret(&self) -> bool {
-        shown(&self.name, &self.value) == REDACTED
-    }
-}
-
-impl Serialize for Header {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Stored<'a> {
-            name: &'a str,
-            value: &'a str,
-        }
-        Stored { name: &self.name, value: &shown(&self.name, &self.value) }.serialize(serializer)
-    }
-}
-
-impl fmt::Debug for Header {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.name, shown(&self.name, &self.value))
-    }
-}
-
-/// A range of status codes that are expected: `200`, `2xx`, `200-299`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct StatusRange(RangeInclusive<u16>);
-
-impl StatusRange {
-    /// Whether the range holds this status.
-    #[must_use]
-    pub fn holds(&self, status: u16) -> bool {
-        self.0.contains(&status)
-    }
-}
-
-impl FromStr for StatusRange {
-    type Err = TargetError;
-
-    fn from_str(text: &str) -> Result<Self, TargetError> {
-        let error = || TargetError::Status { status: text.to_owned() };
-        let number = |text: &str| {
-            text.parse::<u16>().ok().filter(|status| (100..=999).contains(status)).ok_or_else(error)
-        };
-        let range = if let Some(class) = text.strip_suffix("xx") {
-            let class =
-                class.parse::<u16>().ok().filter(|class| (1..=9).contains(class)).ok_or_else(error)?;
-            class * 100..=class * 100 + 99
-        } else if let Some((from, to)) = text.split_once('-') {
-            number(from)?..=number(to)?
-        } else {
-            number(text)?..=number(text)?
-        };
-        if range.is_empty() { Err(error()) } else { Ok(Self(range)) }
-    }
-}
-
-impl TryFrom<String> for StatusRange {
-    type Error = TargetError;
-
-    fn try_from(text: String) -> Result<Self, TargetError> {
-        text.parse()
-    }
-}
-
-impl From<StatusRange> for String {
-    fn from(range: StatusRange) -> Self {
-        range.to_string()
-    }
-}
-
-impl fmt::Display for StatusRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (self.0.start(), self.0.end());
-        if from == to { write!(f, "{from}") } else { write!(f, "{from}-{to}") }
-    }
-}
-
-/// What the answer should be, where the caller said so.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Expectation {
-    /// The status is one of these; empty where nothing was said.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub status: Vec<StatusRange>,
-    /// Headers that must be there with these values.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<Header>,
-    /// Text the body must hold, within the part of it that is read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-}
-
-impl Expectation {
-    /// Whether anything is expected at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.status.is_empty() && self.headers.is_empty() && self.body.is_none()
-    }
-}
 
 /// The request that is followed: method, URL, headers, body, expectation, limits.
 ///
@@ -453,16 +312,6 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Describes a request, step by step.
-#[derive(Clone)]
-pub struct TargetBuilder(Inner);
-
-impl fmt::Debug for TargetBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Credentials, secret query values and the body stay out of every log.
@@ -479,166 +328,6 @@ impl fmt::Debug for Inner {
 fn has_scheme(url: &str) -> bool {
     let of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     url.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(of_scheme))
-}
-
-/// A token of RFC 9110: a method, or a header's name.
-fn is_token(text: &str) -> bool {
-    let of_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(of_token)
-}
-
-impl TargetBuilder {
-    /// The method, as given on the request line.
-    ///
-    /// # Errors
-    ///
-    /// When it is not a token of RFC 9110.
-    pub fn method(mut self, method: &str) -> Result<Self, TargetError> {
-        if !is_token(method) {
-            return Err(TargetError::Method { method: method.to_owned() });
-        }
-        method.clone_into(&mut self.0.method);
-        Ok(self)
-    }
-
-    /// One more header.
-    ///
-    /// # Errors
-    ///
-    /// When the name is not a token, or the value holds a control character other than a tab.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, TargetError> {
-        self.0.headers.push(Header::new(name, value)?);
-        Ok(self)
-    }
-
-    /// Drops the headers for which `keep` says no.
-    #[must_use]
-    pub fn retain_headers(mut self, mut keep: impl FnMut(&Header) -> bool) -> Self {
-        self.0.headers.retain(|header| keep(header));
-        self
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Arc<[u8]>>) -> Self {
-        self.0.body = body.into();
-        self.0.body_length = self.0.body.len();
-        self
-    }
-
-    /// What the answer should be.
-    #[must_use]
-    pub fn expect(mut self, expect: Expectation) -> Self {
-        self.0.expect = expect;
-        self
-    }
-
-    /// The time one request may take.
-    #[must_use]
-    pub fn max_time(mut self, max_time: impl Into<Micros>) -> Self {
-        self.0.max_time = Some(max_time.into());
-        self
-    }
-
-    /// How many redirects to follow.
-    #[must_use]
-    pub fn max_redirects(mut self, most: u32) -> Self {
-        self.0.max_redirects = most;
-        self
-    }
-
-    /// The URLs that led here, oldest first, without secrets.
-    #[must_use]
-    pub fn redirected_from(mut self, urls: Vec<String>) -> Self {
-        self.0.redirected_from = urls;
-        self
-    }
-
-    /// The request.
-    #[must_use]
-    pub fn build(self) -> Target {
-        Target(Arc::new(self.0))
-    }
-}
-
-/// The shape in a report.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Wire {
-    /// The URL, without credentials and secret query values.
-    url: String,
-    /// The method.
-    #[serde(default = "get")]
-    method: String,
-    /// The headers given, secret values replaced.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    headers: Vec<Header>,
-    /// The length of the body given, in bytes.
-    #[serde(default)]
-    body_length: usize,
-    /// What was expected.
-    #[serde(default, skip_serializing_if = "Expectation::is_empty")]
-    expect: Expectation,
-    /// The time one request may take, in microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_time_us: Option<Micros>,
-    /// How many redirects are followed.
-    #[serde(default)]
-    max_redirects: u32,
-    /// The URLs that led here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    redirected_from: Vec<String>,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-impl Serialize for Target {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut url = redact_url(&self.0.url);
-        if self.0.user_info_left_out {
-            url = url.replacen("://", &format!("://{REDACTED}@"), 1);
-        }
-        Wire {
-            url,
-            method: self.0.method.clone(),
-            headers: self.0.headers.clone(),
-            body_length: self.0.body_length,
-            expect: self.0.expect.clone(),
-            max_time_us: self.0.max_time,
-            max_redirects: self.0.max_redirects,
-            redirected_from: self.0.redirected_from.clone(),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
-        // `[redacted]@` does not parse as user information, and says nothing that is needed again.
-        let url = wire.url.replacen(&format!("://{REDACTED}@"), "://", 1);
-        let mut inner = Self::builder(&url).map_err(serde::de::Error::custom)?.0;
-        inner.user_info_left_out = url != wire.url;
-        inner.method = wire.method;
-        inner.headers = wire.headers;
-        inner.body_length = wire.body_length;
-        inner.expect = wire.expect;
-        inner.max_time = wire.max_time_us;
-        inner.max_redirects = wire.max_redirects;
-        inner.redirected_from = wire.redirected_from;
-        Ok(Self(Arc::new(inner)))
-    }
-}
-
-impl JsonSchema for Target {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Target".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Wire::json_schema(generator)
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,125 @@
+//! What is to be traced, from where, how often, and for how long at most.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::{Micros, Path, Role, Target, Vantage};
+
+/// The time a trace may take when nobody says.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The longest that can be counted on any clock: about a year.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What is to be traced, from where, how often, and for how long at most.
+pub struct Trace {
+    pub(crate) target: Target,
+    pub(crate) path: Path,
+    pub(crate) vantage: Arc<dyn Vantage>,
+    pub(crate) samples: u32,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) controls: Vec<Role>,
+    pub(crate) retry: bool,
+    /// Behind a lock only so that a trace can be shared: it is taken out before the first await.
+    pub(crate) stop: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+}
+
+impl Trace {
+    /// One fresh request for this target, seen from this vantage.
+    #[must_use]
+    pub fn new(target: Target, vantage: Arc<dyn Vantage>) -> Self {
+        Self {
+            target,
+            path: Path::of_url(),
+            vantage,
+            samples: 1,
+            deadline: None,
+            request_id: None,
+            controls: Vec::new(),
+            retry: true,
+            stop: Mutex::new(None),
+        }
+    }
+
+    /// The path it is meant to take; `client` and `server` unless said.
+    #[must_use]
+    pub fn path(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// How many fresh requests are sent; at least 1.
+    ///
+    /// A request whose method is not safe is sent once, whatever is asked.
+    #[must_use]
+    pub fn samples(mut self, samples: u32) -> Self {
+        self.samples = samples.max(1);
+        self
+    }
+
+    /// The time the whole trace may take; without it that of one request, or 30 seconds.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The id the requests carry; drawn at random unless given.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// A control to make when a sample died: once past the proxy, or with more time.
+    #[must_use]
+    pub fn control(mut self, role: Role) -> Self {
+        self.controls.push(role);
+        self
+    }
+
+    /// Leaves out the last try at the front, for callers who send one request and no more.
+    #[must_use]
+    pub fn without_last_try(mut self) -> Self {
+        self.retry = false;
+        self
+    }
+
+    /// Ends the trace early when this future does; the report holds what was seen until then.
+    #[must_use]
+    pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = Mutex::new(Some(Box::pin(stop)));
+        self
+    }
+
+    pub(crate) fn time(&self) -> Duration {
+        let max_time = self.target.max_time().map(Micros::duration);
+        self.deadline.or(max_time).unwrap_or(DEFAULT_DEADLINE).min(LONGEST)
+    }
+
+    /// How many trials there can be, each of which may follow redirects.
+    pub(crate) fn trials(&self) -> u32 {
+        let samples = if self.target.is_safe() { self.samples } else { 1 };
+        let again = if self.target.is_safe() {
+            u32::from(self.retry) + u32::try_from(self.controls.len()).unwrap_or(u32::MAX)
+        } else {
+            0
+        };
+        samples.saturating_add(again)
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("target", &self.target.authority())
+            .field("path", &self.path)
+            .field("samples", &self.samples)
+            .field("deadline", &self.time())
+            .finish_non_exhaustive()
+    }
+}
