@@ -26,6 +26,7 @@
 
 mod answer;
 mod fault;
+mod offline;
 mod on;
 mod record;
 mod serve;
@@ -37,6 +38,7 @@ mod zone;
 pub use hickory_resolver::proto::rr::{RData, RecordType};
 
 pub use self::fault::Fault;
+pub use self::offline::OfflineDns;
 pub use self::on::On;
 pub use self::record::{EdnsSeen, QuerySeen, Transport};
 pub use self::server::{Builder, FakeDns, StartError, Unmet};

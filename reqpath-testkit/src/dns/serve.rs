@@ -18,7 +18,7 @@ use super::spoil::{Circumstances, Deed, decide, reject};
 use super::zone::Loaded;
 
 /// How long a TCP connection may rest between two queries.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A fault with its condition, and its zone where it answers from another.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Script {
 
 impl Script {
     /// Records a message and decides on it: how long to wait, and what to do then.
-    fn answer(&self, bytes: &[u8], transport: Transport, from: SocketAddr) -> (Duration, Deed) {
+    pub(super) fn answer(&self, bytes: &[u8], transport: Transport, from: SocketAddr) -> (Duration, Deed) {
         let at = self.record.elapsed();
         let message = Message::from_vec(bytes).ok();
         let query = message.as_ref().and_then(|message| QuerySeen::of(message, transport, from, at));

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::fault::Fault;
+use super::offline::OfflineDns;
 use super::on::On;
 use super::record::{QuerySeen, Record};
 use super::serve::{Rule, Script, serve};
@@ -188,20 +189,36 @@ impl Builder {
         self.expect(0)
     }
 
+    /// The same answers without a socket, for a [`FakeVantage`](crate::FakeVantage).
+    ///
+    /// Address and expectation do not apply there.
+    ///
+    /// # Errors
+    ///
+    /// When a zone or a condition cannot be understood.
+    pub fn offline(self) -> Result<OfflineDns, ZoneError> {
+        Ok(OfflineDns::new(self.script()?))
+    }
+
+    fn script(&self) -> Result<Script, ZoneError> {
+        let zones = self.zones.iter().map(Zone::load).collect::<Result<Vec<_>, _>>()?;
+        let rules = self.faults.iter().map(|(on, fault)| {
+            Ok(Rule { condition: on.clone().load()?, other_zone: fault.other_zone()?, fault: fault.clone() })
+        });
+        Ok(Script {
+            zones: RwLock::new(zones),
+            rules: rules.collect::<Result<_, ZoneError>>()?,
+            authoritative: self.authoritative,
+            record: Arc::new(Record::new()),
+        })
+    }
+
     /// Listens; the server answers when this returns.
     pub fn start(self) -> Result<FakeDns, StartError> {
-        let zones = self.zones.iter().map(Zone::load).collect::<Result<Vec<_>, _>>()?;
-        let rules = self
-            .faults
-            .into_iter()
-            .map(|(on, fault)| Ok(Rule { condition: on.load()?, other_zone: fault.other_zone()?, fault }))
-            .collect::<Result<Vec<_>, ZoneError>>()?;
+        let script = Arc::new(self.script()?);
         let sockets = sockets::bind(self.bind.ip(), self.bind.port(), self.tcp)
             .map_err(|source| StartError::Bind { address: self.bind, source })?;
         let address = sockets.address;
-        let record = Arc::new(Record::new());
-        let script =
-            Arc::new(Script { zones: RwLock::new(zones), rules, authoritative: self.authoritative, record });
         let served = script.clone();
         let background =
             Background::start("reqpath-dns", move || serve(sockets, served)).map_err(StartError::Thread)?;

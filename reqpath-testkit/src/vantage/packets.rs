@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -109,6 +110,12 @@ pub trait Datagrams: Send + Sync {
     /// What comes back for this datagram.
     fn answer(&self, datagram: &[u8]) -> Packets;
 
+    /// What comes back for this datagram, where it matters who sent it.
+    fn answer_from(&self, from: SocketAddr, datagram: &[u8]) -> Packets {
+        let _ = from;
+        self.answer(datagram)
+    }
+
     /// Whether a socket can be opened towards it.
     fn is_routed(&self) -> bool {
         true
@@ -168,7 +175,10 @@ impl Datagram for Socket {
     }
 
     async fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        let answer = self.ledger.guard(&self.name, || self.answers.answer(datagram)).unwrap_or_default();
+        let answer = self
+            .ledger
+            .guard(&self.name, || self.answers.answer_from(self.local.0, datagram))
+            .unwrap_or_default();
         let now = Instant::now();
         {
             let mut pending = self.pending();
