@@ -26,6 +26,7 @@ static TEMPLATES: Templates = Templates::new();
 ///
 /// The first one of a test program takes a moment longer: it prepares the data directory that
 /// the others copy. Nothing survives a crash of the machine, as nothing is forced to the disk.
+/// A copy is hundreds of files: where many are started, a `TMPDIR` in memory makes them quicker.
 ///
 /// ```
 /// use reqpath_testkit::real::{MariaDb, require};

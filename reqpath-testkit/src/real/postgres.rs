@@ -24,6 +24,7 @@ static TEMPLATES: Templates = Templates::new();
 ///
 /// The first one of a test program takes a moment longer: it prepares the data directory that
 /// the others copy. Nothing survives a crash of the machine, as nothing is forced to the disk.
+/// A copy is hundreds of files: where many are started, a `TMPDIR` in memory makes them quicker.
 ///
 /// ```
 /// use reqpath_testkit::real::{Postgres, require};
@@ -65,6 +66,16 @@ impl Postgres {
     #[must_use]
     pub fn builder() -> PostgresBuilder {
         PostgresBuilder::default()
+    }
+
+    /// Prepares the data directory that every server of this process copies, where it is not yet.
+    ///
+    /// What goes wrong shows when a server is started.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn prepare() {
+        let Ok(binary) = binary() else { return };
+        let programs = binary.parent().map(Path::to_owned).unwrap_or_default();
+        drop(TEMPLATES.of(&binary, || prepared(&programs)));
     }
 
     /// Where it listens.

@@ -87,3 +87,56 @@ impl Templates {
         Ok(snapshot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{fs, thread};
+
+    use super::super::RealError;
+    use super::{Path, Snapshot, Templates};
+
+    #[test]
+    fn a_directory_is_laid_out_as_it_was_for_this_user_alone() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(from.path().join("base/1/empty")).unwrap();
+        fs::write(from.path().join("base/1/2"), [0, 159, 146, 150]).unwrap();
+        fs::write(from.path().join("nothing"), "").unwrap();
+
+        let snapshot = Snapshot::of(from.path()).unwrap();
+        drop(from);
+        let target = to.path().join("data");
+        let mut written = 0;
+        let count = |path: &Path| {
+            let mode = path.metadata()?.permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has {mode:o}", path.display());
+            written += 1;
+            Ok(())
+        };
+        snapshot.lay_out(&target, count).unwrap();
+        assert_eq!(written, 6);
+        assert_eq!(fs::read(target.join("base/1/2")).unwrap(), [0, 159, 146, 150]);
+        assert!(target.join("base/1/empty").is_dir());
+        assert_eq!(fs::read(target.join("nothing")).unwrap(), []);
+    }
+
+    #[test]
+    fn what_was_prepared_is_not_prepared_again_and_a_failure_is() {
+        let (templates, calls) = (Templates::new(), AtomicUsize::new(0));
+        let fails = || Err(RealError::machine("try")(std::io::ErrorKind::NotFound.into()));
+        assert!(templates.of(Path::new("/bin/a"), fails).is_err());
+        let prepare = || {
+            calls.fetch_add(1, Ordering::SeqCst);
+            Ok(Snapshot::default())
+        };
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| templates.of(Path::new("/bin/a"), prepare).unwrap());
+            }
+        });
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        templates.of(Path::new("/bin/b"), prepare).unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+}
