@@ -22,6 +22,8 @@ pub struct Case {
     observations: Vec<Observation>,
     /// A bit for each kind that was seen, so that most questions about other kinds end at once.
     kinds: u64,
+    /// Whether every observation shows nothing but success.
+    went_well: bool,
     /// Whether a reason for declining is worth its words.
     reasons: AtomicBool,
     /// Made on the first ask, where there are more than a few observations.
@@ -88,7 +90,16 @@ impl Case {
     #[must_use]
     pub fn new(target: Target, path: Path, observations: Vec<Observation>) -> Self {
         let kinds = observations.iter().fold(0, |kinds, observation| kinds | bit(observation.kind()));
-        Self { target, path, observations, kinds, reasons: AtomicBool::new(true), index: OnceLock::new() }
+        let went_well = !observations.is_empty() && observations.iter().all(Observation::went_well);
+        Self {
+            target,
+            path,
+            observations,
+            kinds,
+            went_well,
+            reasons: AtomicBool::new(true),
+            index: OnceLock::new(),
+        }
     }
 
     /// The request that was followed.
@@ -187,6 +198,11 @@ impl Case {
         })
     }
 
+    /// Whether every observation shows nothing but success.
+    pub(crate) fn went_well(&self) -> bool {
+        self.went_well
+    }
+
     /// Whether recognisers are asked why they decline, from now on.
     pub(crate) fn want_reasons(&self, wanted: bool) {
         self.reasons.store(wanted, Ordering::Relaxed);
@@ -239,6 +255,17 @@ mod tests {
     #[derive(Debug, serde::Serialize, serde::Deserialize)]
     struct Quota {}
 
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Fine {}
+
+    impl Evidence for Fine {
+        const KIND: &'static str = "acme.fine";
+
+        fn went_well(&self) -> bool {
+            true
+        }
+    }
+
     impl Evidence for Quota {
         const KIND: &'static str = "acme.quota";
     }
@@ -255,6 +282,32 @@ mod tests {
         assert_eq!(case(true).of::<Quota>(&Subject::Path).count(), 1);
         assert_eq!(case(false).of::<Quota>(&Subject::Path).count(), 0);
         assert_eq!(case(true).of::<crate::Trial>(&Subject::Path).count(), 0);
+    }
+
+    #[test]
+    fn causes_of_trouble_are_asked_only_where_there_is_some() {
+        fn never(_: &Case, _: &Subject) -> Result<crate::Finding, Decline> {
+            Err(Decline::Absent)
+        }
+        static ALWAYS: crate::Cause = crate::Cause::new("acme.always", "", never);
+        static TROUBLE: crate::Cause = crate::Cause::new("acme.trouble", "", never).only_in_trouble();
+        let catalogue = crate::Catalogue::new([&ALWAYS, &TROUBLE]).unwrap();
+        let asked = |data: Vec<Arc<dyn crate::AnyEvidence>>, complete| {
+            let at = Subject::leg(&"client".into(), &"server".into());
+            let seen =
+                |data| Observation::live(ObservationId(0), at.clone(), "v".into(), Micros(0), complete, data);
+            let observations = data.into_iter().map(seen).collect();
+            let case = Case::new(Target::get("http://a.example/").unwrap(), Path::of_url(), observations);
+            catalogue.asked_of(&case).len()
+        };
+        assert_eq!(asked(vec![Arc::new(Fine {})], true), 1);
+        assert_eq!(asked(vec![Arc::new(Fine {})], false), 2, "it was cut short");
+        assert_eq!(
+            asked(vec![Arc::new(Fine {}), Arc::new(Quota {})], true),
+            2,
+            "a quota says nothing of itself"
+        );
+        assert_eq!(asked(vec![], true), 2, "nothing was seen");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The causes known to one pipeline.
 
-use crate::{CatalogueError, Cause};
+use crate::{Case, CatalogueError, Cause};
 
 /// The causes known to one pipeline or judge, each code once, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     causes: Vec<&'static Cause>,
+    /// Those that are asked even where everything went well.
+    always: Vec<&'static Cause>,
 }
 
 impl Catalogue {
@@ -29,12 +31,18 @@ impl Catalogue {
             }
             known.push(cause);
         }
-        Ok(Self { causes: known })
+        let always = known.iter().copied().filter(|cause| !cause.only_in_trouble).collect();
+        Ok(Self { causes: known, always })
     }
 
     /// The causes, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = &'static Cause> + '_ {
         self.causes.iter().copied()
+    }
+
+    /// The causes that may be found in a case.
+    pub(crate) fn asked_of(&self, case: &Case) -> &[&'static Cause] {
+        if case.went_well() { &self.always } else { &self.causes }
     }
 
     /// The cause of this code.
@@ -55,7 +63,7 @@ fn is_code(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Case, Decline, Finding, Subject};
+    use crate::{Decline, Finding, Subject};
 
     fn never(_: &Case, _: &Subject) -> Result<Finding, Decline> {
         Err(Decline::Absent)

@@ -100,6 +100,8 @@ pub struct Cause {
     pub kills_in: &'static [&'static str],
     /// Whether it is only ever a warning.
     pub only_warns: bool,
+    /// Whether it is not to be asked of a trace in which everything went well.
+    pub only_in_trouble: bool,
     /// The pure function that recognises it.
     pub recognise: Recognise,
 }
@@ -117,6 +119,7 @@ impl Cause {
             twins: &[],
             kills_in: &[],
             only_warns: false,
+            only_in_trouble: false,
             recognise,
         }
     }
@@ -160,6 +163,16 @@ impl Cause {
     #[must_use]
     pub const fn only_warns(mut self) -> Self {
         self.only_warns = true;
+        self
+    }
+
+    /// Is never found where all evidence [went well](Evidence::went_well), and so is not asked there.
+    ///
+    /// A prober traces roads that are well most of the time; asking a hundred recognisers each time
+    /// would cost more than the request.
+    #[must_use]
+    pub const fn only_in_trouble(mut self) -> Self {
+        self.only_in_trouble = true;
         self
     }
 

@@ -44,6 +44,14 @@ pub trait Evidence: Serialize + DeserializeOwned + Debug + Send + Sync + 'static
         String::new()
     }
 
+    /// Whether this shows nothing but success.
+    ///
+    /// A trace in which everything went well is not asked about causes that
+    /// [cannot be found in such](crate::Cause::only_in_trouble). Say `true` only where no such cause can be.
+    fn went_well(&self) -> bool {
+        false
+    }
+
     /// What was seen, in a few words for one line of a report, or empty.
     ///
     /// Asked only when a report is written. Whatever a peer said in it must be [escaped](crate::escape).
@@ -64,6 +72,8 @@ pub trait AnyEvidence: Debug + Send + Sync {
     fn to_value(&self) -> Value;
     /// The command a person would have typed.
     fn source(&self, at: &Subject) -> String;
+    /// Whether this shows nothing but success.
+    fn went_well(&self) -> bool;
     /// What was seen, in a few words.
     fn brief(&self) -> String;
     /// Reads a record of the same kind from JSON and writes it again, to see that storing loses nothing.
@@ -89,6 +99,10 @@ impl<E: Evidence> AnyEvidence for E {
 
     fn source(&self, at: &Subject) -> String {
         Evidence::source(self, at)
+    }
+
+    fn went_well(&self) -> bool {
+        Evidence::went_well(self)
     }
 
     fn brief(&self) -> String {

@@ -113,6 +113,14 @@ impl Observation {
         }
     }
 
+    /// Whether it is known to show nothing but success.
+    pub(crate) fn went_well(&self) -> bool {
+        match &self.data {
+            Data::Live(live) => self.complete && live.went_well(),
+            Data::Stored(_) => false,
+        }
+    }
+
     /// What was seen, in a few words; empty where it has no short form.
     #[must_use]
     pub fn brief(&self) -> String {

@@ -107,6 +107,10 @@ impl Trial {
 impl Evidence for Trial {
     const KIND: &'static str = "request.trial";
 
+    fn went_well(&self) -> bool {
+        self.role == Role::Fresh && self.left == Left::Alive
+    }
+
     fn brief(&self) -> String {
         let which = match self.role {
             Role::Fresh => "a fresh request",

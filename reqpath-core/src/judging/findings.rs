@@ -75,7 +75,7 @@ impl Found {
         let (mut list, mut needed) = (Vec::new(), Vec::new());
         // Why one declines is asked again, and only of a verdict's twins.
         case.want_reasons(false);
-        for cause in catalogue.iter() {
+        for &cause in catalogue.asked_of(case) {
             for at in subjects.of_scope(cause.scope) {
                 // A recogniser never panics; one of a user's own that does costs its own cause only.
                 let asked = catch_unwind(AssertUnwindSafe(|| (cause.recognise)(case, at)));
