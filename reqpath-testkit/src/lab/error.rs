@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use crate::real::RealError;
+
 /// Why a lab, or a piece of one, could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -165,6 +167,14 @@ pub enum Error {
         /// How long it was given.
         waited: Duration,
     },
+    /// A real part did not start in a host.
+    #[error("could not start a real part in `{host}`")]
+    Part {
+        /// The host.
+        host: String,
+        /// What is missing, or what it said.
+        source: Box<RealError>,
+    },
     /// The lab of this host has been taken down.
     #[error("the lab of `{host}` has been taken down")]
     Gone {
@@ -177,13 +187,14 @@ impl Error {
     /// Whether the machine lacks something, so that a test may be skipped.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::NotPermitted { .. }
-                | Self::Missing { .. }
-                | Self::NoDevice { .. }
-                | Self::NoKernelSupport { .. }
-        )
+            | Self::Missing { .. }
+            | Self::NoDevice { .. }
+            | Self::NoKernelSupport { .. } => true,
+            Self::Part { source, .. } => source.is_missing(),
+            _ => false,
+        }
     }
 
     pub(super) fn io(doing: impl Into<String>, source: io::Error) -> Self {

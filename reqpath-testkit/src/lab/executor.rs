@@ -24,7 +24,12 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    pub(super) fn start(host: &str, namespaces: Arc<Namespaces>) -> Result<Self, Error> {
+    /// Starts it; `settle` is called by its thread, inside.
+    pub(super) fn start(
+        host: &str,
+        namespaces: Arc<Namespaces>,
+        settle: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, Error> {
         let (stop, stopped) = oneshot::channel();
         let (say_ready, ready) = mpsc::channel();
         let (say_ended, ended) = mpsc::channel();
@@ -32,6 +37,7 @@ impl Executor {
             .name(format!("lab-{host}-tasks"))
             .spawn(move || {
                 let built = namespaces.enter().and_then(|()| {
+                    settle();
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                     runtime.map_err(|source| Error::io("start a runtime", source))
                 });

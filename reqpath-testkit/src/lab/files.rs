@@ -1,9 +1,12 @@
 //! The files that a host sees in place of this machine's: resolver settings, hosts, environment.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io,
-    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
@@ -19,12 +22,14 @@ use super::{error::Error, plan::Settings};
 #[derive(Debug)]
 pub(super) struct HostFiles {
     directory: PathBuf,
+    rooms: PathBuf,
 }
 
 impl HostFiles {
     pub(super) fn create(lab: &Path, name: &str, settings: &Settings) -> Result<Self, Error> {
-        let files = Self { directory: lab.join(name) };
+        let files = Self { directory: lab.join(name), rooms: lab.join(ROOMS) };
         fs::create_dir_all(files.empty())
+            .and_then(|()| fs::set_permissions(&files.directory, Permissions::from_mode(0o700)))
             .map_err(|source| Error::io(format!("make {}", files.directory.display()), source))?;
         write(&files.resolv_conf(), &settings.resolv_conf)?;
         write(&files.hosts(), &settings.hosts)?;
@@ -38,6 +43,11 @@ impl HostFiles {
 
     pub(super) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Where the private directories of the host's real parts are made.
+    pub(super) fn rooms(&self) -> &Path {
+        &self.rooms
     }
 
     pub(super) fn resolv_conf(&self) -> PathBuf {
@@ -117,6 +127,11 @@ pub(super) struct LabDirectory {
 }
 
 const PREFIX: &str = "reqpath-lab-";
+/// What is being killed while it is swept up may write once more.
+const BROOM: &str = r#"read -r gone
+for pause in 0 0.1 0.2 0.5 1 2; do rm -rf -- "$1" "$2" && break; sleep $pause; done"#;
+/// No host has such a name.
+const ROOMS: &str = ".rooms";
 
 impl LabDirectory {
     pub(super) fn create() -> Result<Self, Error> {
@@ -125,6 +140,11 @@ impl LabDirectory {
         let fresh = tempfile::Builder::new().prefix(".reqpath-lab-new-").tempdir().map_err(failed)?;
         let lock = File::create(fresh.path().join("lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
+        // Some servers run as users who must get to their rooms, and need not see what is beside these.
+        let passable = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o711));
+        let rooms = fresh.path().join(ROOMS);
+        fs::create_dir(&rooms).and_then(|()| passable(&rooms)).map_err(failed)?;
+        passable(fresh.path()).map_err(failed)?;
         let path = fresh.path().with_file_name(
             fresh.path().file_name().unwrap_or_default().to_string_lossy().replacen(
                 ".reqpath-lab-new-",
@@ -133,7 +153,7 @@ impl LabDirectory {
             ),
         );
         let mut broom = Command::new("sh")
-            .args(["-c", "read -r gone; rm -rf -- \"$1\" \"$2\"", "broom"])
+            .args(["-c", BROOM, "broom"])
             .arg(fresh.path())
             .arg(&path)
             .stdin(Stdio::piped())

@@ -199,12 +199,7 @@ impl Fault {
     /// # Errors
     /// When nft cannot be asked, or the filter is gone.
     pub fn packets(&self) -> Result<u64, Error> {
-        let listed = nft::run(&self.host, &format!("list counter inet {} met\n", self.table))?;
-        let mut words = listed.split_whitespace().skip_while(|word| *word != "packets").skip(1);
-        words.next().and_then(|count| count.parse().ok()).ok_or_else(|| Error::RulesRefused {
-            host: self.host.name().to_owned(),
-            said: format!("no counter in `{}`", listed.trim()),
-        })
+        nft::packets(&self.host, &self.table, "met")
     }
 
     /// Ends it.

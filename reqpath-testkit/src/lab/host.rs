@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     panic,
@@ -22,6 +22,7 @@ use super::{
     executor::Executor,
     files::{self, HostFiles},
     filter::{Fault, Filter},
+    inside,
     keeper::{Keeper, Tracked},
     namespace::Namespaces,
     netlink::{DeadRoute, Netlink},
@@ -30,12 +31,13 @@ use super::{
     process::HostCommand,
     sysctl,
 };
+use crate::real::RealError;
 
 /// A host of a lab; clones are the same host.
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     name: String,
     namespaces: Arc<Namespaces>,
     files: HostFiles,
@@ -61,6 +63,10 @@ impl Host {
     ) -> Self {
         let (running, faults) = (Mutex::default(), AtomicU32::new(0));
         Self(Arc::new(Inner { name, namespaces, files, interfaces, running, faults }))
+    }
+
+    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self(inner)
     }
 
     /// Its name.
@@ -105,7 +111,7 @@ impl Host {
     /// Sockets it opens are the host's; `/etc/resolv.conf` and `/etc/hosts` are the host's own.
     /// Note that `/proc/net` shows the network of this process: read `/proc/thread-self/net`.
     /// A program started by it is in the host's network but not on the lab's leash: use
-    /// [`command`](Self::command).
+    /// [`command`](Self::command), or [`start`](Self::start) for a real part.
     ///
     /// # Errors
     /// When the host cannot be entered, or the lab is gone.
@@ -114,7 +120,39 @@ impl Host {
     /// When the function does.
     pub fn run<T: Send>(&self, function: impl FnOnce() -> T + Send) -> Result<T, Error> {
         drop(self.running()?);
-        self.0.namespaces.within(self.name(), function)
+        let inner = Arc::downgrade(&self.0);
+        self.0.namespaces.within(self.name(), move || {
+            inside::settle(&inner);
+            function()
+        })
+    }
+
+    /// Starts a real part inside the host, as in `host.start(|| Nginx::builder().server("…").start())`.
+    ///
+    /// It sees the host's network, `resolv.conf`, hosts file and environment, its private directory is in
+    /// the lab's, and it ends with the lab at the latest, whoever holds it. So a part that should end in
+    /// good order, writing what it has to write, is dropped before the lab.
+    ///
+    /// ```
+    /// use reqpath_testkit::{lab::{self, Lab}, real::Nginx};
+    ///
+    /// let Some(lab) = lab::or_skip(Lab::builder().host("web").build()) else { return };
+    /// let address = (std::net::Ipv4Addr::UNSPECIFIED, 80).into();
+    /// let started = lab["web"].start(|| {
+    ///     Nginx::builder().at("", address).server("listen {listen}; return 200 'here';").start()
+    /// });
+    /// let Some(nginx) = lab::or_skip(started) else { return };
+    /// assert_eq!(nginx.address(), address);
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Part`] when it is not installed or does not start; and when the host cannot be entered.
+    ///
+    /// # Panics
+    /// When the function does.
+    pub fn start<T: Send>(&self, start: impl FnOnce() -> Result<T, RealError> + Send) -> Result<T, Error> {
+        self.run(start)?
+            .map_err(|source| Error::Part { host: self.name().to_owned(), source: Box::new(source) })
     }
 
     /// Runs a future inside the host, and waits for it.
@@ -157,7 +195,9 @@ impl Host {
     {
         let mut running = self.running()?;
         if running.executor.is_none() {
-            running.executor = Some(Executor::start(self.name(), Arc::clone(&self.0.namespaces))?);
+            let inner = Arc::downgrade(&self.0);
+            let settle = move || inside::settle(&inner);
+            running.executor = Some(Executor::start(self.name(), Arc::clone(&self.0.namespaces), settle)?);
         }
         let gone = || Error::Gone { host: self.name().to_owned() };
         running.executor.as_ref().map(|executor| executor.spawn(future)).ok_or_else(gone)
@@ -171,12 +211,7 @@ impl Host {
         let bare = !program.as_encoded_bytes().contains(&b'/');
         let found = program.to_str().filter(|_| bare).and_then(nft::find);
         let mut command = Command::new(found.as_deref().map_or(program, Path::as_os_str));
-        command.env_clear().stdin(Stdio::null());
-        let mut path = env::var_os("PATH").unwrap_or_default();
-        path.push(":/usr/local/sbin:/usr/sbin:/sbin");
-        command.env("PATH", path).env("HOME", self.0.files.directory());
-        // An environment file that cannot be read is an empty one; starting the program is what may fail.
-        command.envs(self.0.files.variables().unwrap_or_default());
+        command.env_clear().envs(self.surroundings()).stdin(Stdio::null());
         HostCommand::new(self.clone(), command)
     }
 
@@ -307,7 +342,31 @@ impl Host {
         self.netlink(async move |netlink| netlink.set_up(interface, false).await)
     }
 
-    pub(super) fn start(&self, command: &mut Command) -> Result<Arc<Tracked>, Error> {
+    pub(super) fn is_here(&self) -> bool {
+        inside::is_inside(&self.0)
+    }
+
+    pub(super) fn rooms(&self) -> PathBuf {
+        self.0.files.rooms().to_owned()
+    }
+
+    /// A variable that programs of the host start with; `PATH` and `HOME` too.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let known = self.surroundings().into_iter().rev().find(|(known, _)| known == name);
+        known.and_then(|(_, value)| value.into_string().ok())
+    }
+
+    /// All of the environment of the host's programs; what comes later counts.
+    pub(super) fn surroundings(&self) -> Vec<(OsString, OsString)> {
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+        // An environment file that cannot be read is an empty one; starting a program is what may fail.
+        let own = self.0.files.variables().unwrap_or_default();
+        let base = [("PATH".into(), path), ("HOME".into(), self.0.files.directory().into())];
+        base.into_iter().chain(own.into_iter().map(|(name, value)| (name.into(), value.into()))).collect()
+    }
+
+    pub(super) fn start_process(&self, command: &mut Command) -> Result<Arc<Tracked>, Error> {
         let mut running = self.running()?;
         let namespaces = &self.0.namespaces;
         let keeper = match &mut running.keeper {

@@ -33,6 +33,8 @@ pub(super) struct Keeper {
     first: Child,
     leash: Option<ChildStdin>,
     pids: File,
+    // Of their own, so that shared memory of a server that was killed goes too.
+    shared: File,
     children: Vec<Arc<Tracked>>,
 }
 
@@ -40,7 +42,7 @@ impl Keeper {
     pub(super) fn start(host: &str, namespaces: &Namespaces) -> Result<Self, Error> {
         let mut first = aside(host, || {
             namespaces.enter()?;
-            unshare(CloneFlags::CLONE_NEWPID)
+            unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC)
                 .map_err(|errno| Error::kernel("make a process namespace", errno))?;
             Command::new("sh")
                 .args(["-c", "read -r gone"])
@@ -53,13 +55,13 @@ impl Keeper {
                 .map_err(|source| Error::io("start the first process of a host", source))
         })??;
         let leash = first.stdin.take();
-        let path = format!("/proc/{}/ns/pid", first.id());
-        match File::open(&path) {
-            Ok(pids) => Ok(Self { first, leash, pids, children: Vec::new() }),
-            Err(source) => {
+        let open = |kind| File::open(format!("/proc/{}/ns/{kind}", first.id()));
+        match (open("pid"), open("ipc")) {
+            (Ok(pids), Ok(shared)) => Ok(Self { first, leash, pids, shared, children: Vec::new() }),
+            (Err(source), _) | (_, Err(source)) => {
                 drop(leash);
                 let _ = first.wait();
-                Err(Error::io(format!("open {path}"), source))
+                Err(Error::io("open the process namespace of a host", source))
             }
         }
     }
@@ -74,6 +76,7 @@ impl Keeper {
         let spawned = aside(host, || {
             namespaces.enter()?;
             setns(self.pids.as_fd(), CloneFlags::CLONE_NEWPID)
+                .and_then(|()| setns(self.shared.as_fd(), CloneFlags::CLONE_NEWIPC))
                 .map_err(|errno| Error::kernel("enter the process namespace of a host", errno))?;
             Ok::<_, Error>(command.process_group(0).spawn())
         })??;

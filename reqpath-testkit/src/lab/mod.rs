@@ -48,6 +48,7 @@ mod executor;
 mod files;
 mod filter;
 mod host;
+mod inside;
 mod keeper;
 mod namespace;
 mod netlink;
@@ -55,9 +56,11 @@ mod nft;
 mod plan;
 mod privilege;
 mod process;
+pub mod road;
 mod routing;
 mod spec;
 mod sysctl;
+mod vantage;
 
 pub use self::{
     cidr::Cidr,
@@ -68,6 +71,7 @@ pub use self::{
     plan::Interface,
     privilege::{or_skip, rootless},
     process::{HostChild, HostCommand},
+    road::WholeRoad,
     spec::{HostSpec, LabBuilder, Link},
 };
 

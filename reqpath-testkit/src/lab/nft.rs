@@ -18,6 +18,16 @@ pub(super) fn run(host: &Host, script: &str) -> Result<String, Error> {
     host.run(|| feed(&nft, script, host.name()))?
 }
 
+/// How many packets a named counter has counted.
+pub(super) fn packets(host: &Host, table: &str, counter: &str) -> Result<u64, Error> {
+    let listed = run(host, &format!("list counter inet {table} {counter}\n"))?;
+    let mut words = listed.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+    words.next().and_then(|count| count.parse().ok()).ok_or_else(|| Error::RulesRefused {
+        host: host.name().to_owned(),
+        said: format!("no counter in `{}`", listed.trim()),
+    })
+}
+
 /// Where a program is, on the path or where only root's path leads.
 pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

@@ -92,7 +92,7 @@ impl HostCommand {
     /// # Errors
     /// When it cannot be started, or the lab is gone.
     pub fn spawn(mut self) -> Result<HostChild, Error> {
-        let tracked = self.host.start(&mut self.command)?;
+        let tracked = self.host.start_process(&mut self.command)?;
         let (stdin, stdout, stderr) = {
             let mut child = tracked.child();
             (child.stdin.take(), child.stdout.take(), child.stderr.take())

@@ -1,9 +1,10 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::home::{self, Process};
 use super::log::LOOK_AGAIN;
 use super::room::PREFIX;
 use super::{Log, RealError, Room};
@@ -53,7 +54,7 @@ kill -s KILL 0
 pub struct Leash {
     part: String,
     stop: String,
-    supervisor: Child,
+    supervisor: Box<dyn Process>,
     signals: ChildStdin,
     reports: BufReader<ChildStdout>,
     pid: u32,
@@ -73,6 +74,7 @@ impl Leash {
     pub fn hold(part: &str, command: &Command, stop: &str, room: &Room) -> Result<Self, RealError> {
         let output = Log::at(room.join("output"));
         let mut shell = Command::new("/bin/sh");
+        home::furnish(&mut shell);
         shell
             .arg("-c")
             .arg(SUPERVISOR.replace("PREFIX", PREFIX))
@@ -94,8 +96,8 @@ impl Leash {
             };
         }
         let doing = || format!("start {part}");
-        let mut supervisor = shell.spawn().map_err(RealError::machine(doing()))?;
-        let (Some(signals), Some(reports)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
+        let mut started = home::spawn(&mut shell).map_err(RealError::machine(doing()))?;
+        let (Some(signals), Some(reports)) = (started.stdin.take(), started.stdout.take()) else {
             return Err(RealError::machine(doing())(std::io::ErrorKind::BrokenPipe.into()));
         };
         let mut reports = BufReader::new(reports);
@@ -104,7 +106,9 @@ impl Leash {
         let pid = first.trim().parse().map_err(|odd| {
             RealError::machine(doing())(std::io::Error::new(std::io::ErrorKind::InvalidData, odd))
         })?;
-        Ok(Self { part: part.to_owned(), stop: stop.to_owned(), supervisor, signals, reports, pid, output })
+        let pid = if home::here().is_some() { as_we_count(started.id, pid) } else { pid };
+        let (part, stop) = (part.to_owned(), stop.to_owned());
+        Ok(Self { part, stop, supervisor: started.process, signals, reports, pid, output })
     }
 
     /// The program's process id.
@@ -131,7 +135,7 @@ impl Leash {
 
     /// Whether the program still runs.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.supervisor.try_wait(), Ok(None))
+        !self.supervisor.has_ended()
     }
 
     /// Waits until `ready` gives something, and says how it went otherwise.
@@ -176,9 +180,24 @@ impl Leash {
     }
 }
 
-fn ended_within(supervisor: &mut Child, patience: Duration) -> bool {
+/// The process id, as this process counts, of the child that its parent knows by another.
+///
+/// Of one that has ended there is no such id; the parent stands in for it, as signals to the wrong
+/// process would be worse.
+fn as_we_count(parent: u32, inside: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = children.unwrap_or_default();
+    let is_it = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        ids.split_whitespace().next_back() == Some(inside.to_string().as_str())
+    };
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_it).unwrap_or(parent)
+}
+
+fn ended_within(supervisor: &mut dyn Process, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
-    while matches!(supervisor.try_wait(), Ok(None)) {
+    while !supervisor.has_ended() {
         if Instant::now() >= deadline {
             return false;
         }
@@ -193,11 +212,10 @@ impl Drop for Leash {
         // broken means that the program has ended.
         for signal in [self.stop.as_str(), "KILL"] {
             let _ = writeln!(self.signals, "{signal}");
-            if ended_within(&mut self.supervisor, GRACE) {
+            if ended_within(&mut *self.supervisor, GRACE) {
                 return;
             }
         }
-        let _ = self.supervisor.kill();
-        let _ = self.supervisor.wait();
+        self.supervisor.end();
     }
 }

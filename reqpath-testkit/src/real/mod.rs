@@ -13,7 +13,8 @@
 //!   So the thread that started a server may end before the test does.
 //!
 //! Starting blocks for some milliseconds and needs no async runtime, so both kinds of test may
-//! call it. A server belongs to the network namespace of the thread that starts it.
+//! call it. A server belongs to the network namespace of the thread that starts it; started in a
+//! thread of a lab's host, it has that host's environment and files too, and ends with the lab.
 //!
 //! ```
 //! use reqpath_testkit::real::{Nginx, require};
@@ -31,6 +32,7 @@ mod envoy;
 mod error;
 mod find;
 mod haproxy;
+pub(crate) mod home;
 mod leash;
 mod log;
 mod mariadb;

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::RealError;
+use super::{RealError, home};
 
 /// How every room's name begins; the supervising shell removes nothing that is called otherwise.
 pub(super) const PREFIX: &str = "reqpath-";
@@ -20,9 +20,9 @@ impl Room {
     ///
     /// When the system's directory for temporary files cannot be written.
     pub fn new(part: &str) -> Result<Self, RealError> {
-        let directory = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{part}-"))
-            .tempdir()
+        let rooms = home::here().map_or_else(|| Ok(std::env::temp_dir()), |home| home.rooms());
+        let directory = rooms
+            .and_then(|rooms| tempfile::Builder::new().prefix(&format!("{PREFIX}{part}-")).tempdir_in(rooms))
             .map_err(RealError::machine(format!("make a private directory for {part}")))?;
         Ok(Self { directory })
     }

@@ -1,0 +1,260 @@
+//! Building the road: first the network, then the parts, as many at a time as do not need each other.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    thread,
+};
+
+use super::super::{Error, HostSpec, Lab};
+use super::{
+    Application, DATABASE_PORT, Database, EDGE_PORT, GATEWAY_PORT, NODE_PORT, NameServer, Node, POD_PORT,
+    Pod, Proxy, WholeRoad,
+    names::{self, INSIDE, OUTSIDE},
+    service::Service,
+};
+use crate::real::{Knot, Nginx, Postgres};
+
+const USER: &str = "application";
+const PASSWORD: &str = "not-a-secret";
+const NAME: &str = "shop";
+
+/// Which Pods a node hands requests to, and as whom: a Service's `externalTrafficPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TrafficPolicy {
+    /// Any Pod of the Service, with the node's own address as the source.
+    #[default]
+    Cluster,
+    /// The Pod behind this node only, which sees the source as it was.
+    Local,
+}
+
+/// Gathers what a [`WholeRoad`] is to be, then builds it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RoadBuilder {
+    nodes: usize,
+    gateway: bool,
+    ipv6: bool,
+    policy: TrafficPolicy,
+    edge: String,
+    behind: String,
+}
+
+impl Default for RoadBuilder {
+    fn default() -> Self {
+        Self {
+            nodes: 2,
+            gateway: true,
+            ipv6: true,
+            policy: TrafficPolicy::default(),
+            edge: String::new(),
+            behind: String::new(),
+        }
+    }
+}
+
+impl RoadBuilder {
+    /// So many nodes, one at least, each with a Pod behind it.
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes.max(1);
+        self
+    }
+
+    /// Without a gateway: the edge hands requests to the nodes.
+    pub fn without_gateway(mut self) -> Self {
+        self.gateway = false;
+        self
+    }
+
+    /// With IPv4 only.
+    pub fn without_ipv6(mut self) -> Self {
+        self.ipv6 = false;
+        self
+    }
+
+    /// With this policy of the Service.
+    pub fn traffic_policy(mut self, policy: TrafficPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Adds directives to the only `location` of the edge's nginx, as in `proxy_read_timeout 1s;`.
+    pub fn edge_directives(mut self, text: &str) -> Self {
+        self.edge.push_str(text);
+        self.edge.push('\n');
+        self
+    }
+
+    /// Adds directives to the only `location` of the gateway's nginx.
+    pub fn gateway_directives(mut self, text: &str) -> Self {
+        self.behind.push_str(text);
+        self.behind.push('\n');
+        self
+    }
+
+    /// Builds the road; when this returns, every part serves.
+    ///
+    /// # Errors
+    /// When the machine lacks something ([`Error::is_missing`]), or a part does not start.
+    pub fn build(self) -> Result<WholeRoad, Error> {
+        // The database takes longest to prepare, once in a process, and needs no network for that.
+        let (lab, ()) = both(|| self.network(), || Ok(Postgres::prepare()))?;
+        let ((dns, database), pods) = both(
+            || both(|| self.dns(&lab), || database(&lab)),
+            || (1..=self.nodes).map(|number| self.pod(&lab, number)).collect::<Result<Vec<_>, _>>(),
+        )?;
+        let addresses: Vec<Vec<IpAddr>> = pods.iter().map(|pod| pod.host.ips().collect()).collect();
+        let nodes = || {
+            let node = |own| {
+                let host = lab.host(&format!("node{}", own + 1))?.clone();
+                host.load_rules(&Service { pods: &addresses, own, policy: self.policy }.rules())?;
+                Ok(Node { host })
+            };
+            (0..self.nodes).map(node).collect::<Result<Vec<_>, Error>>()
+        };
+        let proxies = || both(|| self.edge(&lab), || self.gateway.then(|| self.gateway(&lab)).transpose());
+        let (nodes, (edge, gateway)) = both(nodes, proxies)?;
+        let client = lab.host("client")?.clone();
+        Ok(WholeRoad { lab, client, dns, edge, gateway, nodes, pods, database })
+    }
+
+    fn network(&self) -> Result<Lab, Error> {
+        let mut lab = Lab::builder().switch(OUTSIDE).switch(INSIDE);
+        if !self.ipv6 {
+            lab = lab.without_ipv6();
+        }
+        let host = |name: &str| HostSpec::new(name).nameserver("dns");
+        lab = lab.host(host("client")).host("dns").host(host("edge"));
+        // Who shares no network with the DNS server asks it by its first address: the one inside.
+        lab = lab.link("dns", INSIDE).link("edge", INSIDE);
+        lab = lab.link("client", OUTSIDE).link("dns", OUTSIDE).link("edge", OUTSIDE);
+        if self.gateway {
+            lab = lab.host(host("gateway")).link("gateway", INSIDE);
+        }
+        lab = lab.host(host("database")).link("database", INSIDE);
+        for number in 1..=self.nodes {
+            let (node, pod) = (format!("node{number}"), format!("pod{number}"));
+            lab = lab.host(host(&node).router()).link(node.as_str(), INSIDE);
+            lab = lab.host(host(&pod)).link(node, pod);
+        }
+        lab.build()
+    }
+
+    fn dns(&self, lab: &Lab) -> Result<NameServer, Error> {
+        let host = lab.host("dns")?.clone();
+        // Over either family: it is asked by its IPv4 address alone, and answers for both.
+        let (zone, at) = (names::zone(lab), (Ipv4Addr::UNSPECIFIED, 53).into());
+        let knot = host.start(|| Knot::builder().zone(zone).at(at).start())?;
+        Ok(NameServer { host, knot })
+    }
+
+    fn pod(&self, lab: &Lab, number: usize) -> Result<Pod, Error> {
+        let name = format!("pod{number}");
+        let host = lab.host(&name)?.clone();
+        let mut database = tokio_postgres::Config::new();
+        database.host(names::DATABASE).port(DATABASE_PORT).user(USER).password(PASSWORD).dbname(NAME);
+        database.application_name(&name);
+        let ips = self.any().into_iter();
+        let application = host.run(|| {
+            let listeners = ips.map(|ip| listen((ip, POD_PORT).into())).collect::<Result<_, _>>()?;
+            Application::start(&name, listeners, database)
+        })?;
+        let application =
+            application.map_err(|source| Error::io(format!("start the application of {name}"), source))?;
+        Ok(Pod { host, application })
+    }
+
+    fn edge(&self, lab: &Lab) -> Result<Proxy, Error> {
+        let upstreams = match self.gateway {
+            true => format!("server {}:{GATEWAY_PORT};", names::GATEWAY),
+            false => self.node_ports(),
+        };
+        self.proxy(lab, "edge", EDGE_PORT, &upstreams, &self.edge)
+    }
+
+    fn gateway(&self, lab: &Lab) -> Result<Proxy, Error> {
+        self.proxy(lab, "gateway", GATEWAY_PORT, &self.node_ports(), &self.behind)
+    }
+
+    fn node_ports(&self) -> String {
+        (1..=self.nodes).map(|number| format!("server node{number}.{}:{NODE_PORT};\n", names::ZONE)).collect()
+    }
+
+    fn proxy(&self, lab: &Lab, name: &str, port: u16, upstreams: &str, more: &str) -> Result<Proxy, Error> {
+        let host = lab.host(name)?.clone();
+        let mut nginx = Nginx::builder();
+        let mut listens = String::new();
+        for (family, ip) in ["v4", "v6"].iter().zip(self.any()) {
+            nginx = nginx.at(family, (ip, port).into());
+            listens.push_str(&format!("listen {{listen:{family}}};\n"));
+        }
+        let nginx = nginx
+            .http(&format!(
+                "log_format road '$remote_addr [$time_iso8601] \"$request\" $status $body_bytes_sent '\n\
+                 'upstream=\"$upstream_addr\" upstream_status=\"$upstream_status\" \
+                 time=$request_time id=\"$http_x_request_id\"';\n\
+                 access_log {{dir}}/access.log road;\n\
+                 upstream next {{\n{upstreams}}}"
+            ))
+            .server(&format!(
+                "{listens}\
+                 location / {{\n\
+                 proxy_pass http://next;\n\
+                 proxy_http_version 1.1;\n\
+                 proxy_set_header Host $http_host;\n\
+                 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n\
+                 {more}}}"
+            ));
+        let nginx = host.start(|| nginx.start())?;
+        Ok(Proxy { host, nginx })
+    }
+
+    /// The address that stands for all of a family, for each family of the road.
+    fn any(&self) -> Vec<IpAddr> {
+        let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        all.into_iter().filter(|ip| ip.is_ipv4() || self.ipv6).collect()
+    }
+}
+
+fn database(lab: &Lab) -> Result<Database, Error> {
+    let host = lab.host("database")?.clone();
+    let at: SocketAddr = (host.ipv4(), DATABASE_PORT).into();
+    let postgres = host.start(|| {
+        Postgres::builder()
+            .at(at)
+            .setting("listen_addresses", "*")
+            .user(USER, PASSWORD)
+            .database(NAME)
+            .sql("CREATE TABLE prices (article text PRIMARY KEY, cents int NOT NULL)")
+            .sql("INSERT INTO prices VALUES ('tea', 199), ('coffee', 299)")
+            .sql(&format!("GRANT SELECT ON prices TO {USER}"))
+            .start()
+    })?;
+    Ok(Database { host, postgres })
+}
+
+fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    if at.is_ipv6() {
+        // The other family has a listener of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&at.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// Does both at a time; the first error of either.
+fn both<A, B: Send>(
+    one: impl FnOnce() -> Result<A, Error>,
+    other: impl FnOnce() -> Result<B, Error> + Send,
+) -> Result<(A, B), Error> {
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        let other = other.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
+        Ok((one?, other?))
+    })
+}
