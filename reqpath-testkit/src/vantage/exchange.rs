@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -100,6 +100,18 @@ impl AsyncRead for Exchange {
 impl AsyncWrite for Exchange {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -206,6 +218,28 @@ impl Near {
         }
         report
     }
+
+    /// What a kernel would say of a write that the stream in memory took or refused.
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Ok(written)) => {
+                self.sent += written as u64;
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                if self.report_reset() {
+                    return Poll::Ready(Err(errno::error("ECONNRESET")));
+                }
+                // After a FIN alone a kernel still takes bytes; that they were in vain it learns afterwards.
+                if self.end == End::Open {
+                    self.end = End::Answered;
+                    return Poll::Ready(Ok(length));
+                }
+                Poll::Ready(Err(errno::error("EPIPE")))
+            }
+            polled => polled,
+        }
+    }
 }
 
 impl Connection for Near {
@@ -247,24 +281,22 @@ impl AsyncRead for Near {
 
 impl AsyncWrite for Near {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-            Poll::Ready(Ok(written)) => {
-                self.sent += written as u64;
-                Poll::Ready(Ok(written))
-            }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                if self.report_reset() {
-                    return Poll::Ready(Err(errno::error("ECONNRESET")));
-                }
-                // After a FIN alone a kernel still takes bytes; that they were in vain it learns afterwards.
-                if self.end == End::Open {
-                    self.end = End::Answered;
-                    return Poll::Ready(Ok(bytes.len()));
-                }
-                Poll::Ready(Err(errno::error("EPIPE")))
-            }
-            polled => polled,
-        }
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(polled, bytes.len())
+    }
+
+    // As a socket does: some layers above write once and count on all parts going out.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(polled, slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
