@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a client with `input` and gives what it wrote, or its complaint.
 ///
-/// The client hears nothing from the environment, where its user keeps passwords and habits.
+/// `client` should begin with an empty environment: there its user keeps passwords and habits.
 pub(super) fn ask(part: &str, client: &mut Command, input: &str) -> Result<String, RealError> {
     let doing = || format!("run a client of {part}");
     let mut child = client
