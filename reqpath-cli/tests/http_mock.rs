@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Run, name, trace};
 use reqpath_testkit::mock::{Connection, MockUpstream, Reply, Request, Tls};
-use reqpath_testkit::pki::Authority;
+use reqpath_testkit::pki::{Authority, Leaf};
 
 fn ask(server: &MockUpstream, more: &[&str]) -> Run {
     let url = server.url("/x");
@@ -309,4 +309,35 @@ fn a_dry_run_announces_no_less_than_is_done() {
     let quiet = answering(Reply::ok("hello"));
     trace(["--road-only", "--max-time", "4", &quiet.url("/")]).assert_reached();
     assert_eq!((quiet.request_count(), quiet.connection_count()), (1, 1));
+}
+
+#[test]
+fn a_client_certificate_asked_for_by_alert() {
+    let clients = Authority::named("Robots").unwrap();
+    let stranger = Authority::named("Strangers").unwrap().client("robot").issue().unwrap();
+    let known = clients.client("robot").issue().unwrap();
+    for only in [Tls::only_tls12 as fn(Tls) -> Tls, Tls::only_tls13] {
+        let server =
+            Secured::new(|tls| only(tls.require_client(&clients)), Connection::serve(), Reply::ok("hello"));
+        let with = |leaf: &Leaf| {
+            let files = leaf.write_pem(server.folder.path()).unwrap();
+            let (chain, key) = (files.chain.display().to_string(), files.key.display().to_string());
+            server.ask(&["--cert", &chain, "--key", &key])
+        };
+        for flag in ["--http1.1", "--http2"] {
+            let run = server.ask(&[flag]);
+            assert_only(&run, "tls.client_cert_required", &["tls.client_cert_rejected"]);
+        }
+        assert_only(&with(&stranger), "tls.client_cert_rejected", &["tls.client_cert_required"]);
+        with(&known).assert_reached().assert_not_blamed("tls.client_cert_rejected");
+    }
+}
+
+#[test]
+fn a_redirect_to_where_nobody_can_follow() {
+    let server = answering(Reply::redirect(302, "ftp://files.example/x"));
+    ask(&server, &[]).assert_reached();
+    let run = ask(&server, &["-L"]);
+    assert_only(&run, "http.response.invalid", &["http.response.redirect_loop"]);
+    assert!(run.report["verdict"]["cause"]["summary"].as_str().unwrap().contains("ftp"), "{}", run.told());
 }

@@ -102,7 +102,7 @@ fn assert_sound(report: &Report) {
     assert!(exchange.complete, "{exchange:?}");
     assert!(exchange.value()["end"].is_string(), "{exchange:?}");
     let json = serde_json::to_vec(report).unwrap();
-    assert!(!json.iter().any(|byte| byte.is_ascii_control()), "{}", String::from_utf8_lossy(&json));
+    assert!(!json.iter().any(u8::is_ascii_control), "{}", String::from_utf8_lossy(&json));
     let back = Report::load(&json).unwrap();
     assert_eq!(serde_json::to_vec(&back).unwrap(), json);
     assert_ne!(report.verdict.as_ref().unwrap().kind(), "unknown", "{:?}", report.verdict);

@@ -44,6 +44,7 @@ cause! {
     /// ]}
     /// ```
     pub static CLIENT_CERT_REJECTED: "tls.client_cert_rejected" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Near),
         explains(&["tls.protocol.error", "tls.version_or_cipher_mismatch", "tcp.reset", "tcp.closed", "http.*"]),

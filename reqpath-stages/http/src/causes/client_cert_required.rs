@@ -2,6 +2,8 @@
 
 use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
+use crate::evidence::Exchange;
+
 use super::client_certificate::{connect, handshake, said};
 
 /// Alerts by which a server says that it misses a certificate: handshake_failure, no_certificate,
@@ -46,6 +48,7 @@ cause! {
     /// ]}
     /// ```
     pub static CLIENT_CERT_REQUIRED: "tls.client_cert_required" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Near),
         explains(&["tls.protocol.error", "tls.version_or_cipher_mismatch", "tcp.reset", "tcp.closed", "http.*"]),
@@ -63,7 +66,13 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         return Err(Decline::not("the server did not ask for a client certificate", &handshake));
     };
     let Some(said) = said(case, at, &ALERTS, &TEXTS)? else {
-        return Err(Decline::not("the server asked for a client certificate and did without", &handshake));
+        let broke = case.of::<Exchange>(at).any(|exchange| exchange.end.is_some() && !exchange.answered());
+        return Err(if broke {
+            // A reset may have overtaken the alert that would have said so.
+            Decline::needs("--cert client.pem --key client.key   # the server asked for a client certificate")
+        } else {
+            Decline::not("the server asked for a client certificate and did without", &handshake)
+        });
     };
     let accepts = match (request.authorities, request.first.first()) {
         (0, _) | (_, None) => String::new(),

@@ -49,6 +49,7 @@ cause! {
     /// ]}
     /// ```
     pub static CLOCK_SKEW: "client.clock_skew" = recognise {
+        only_in_trouble(),
         scope(Scope::Leg),
         blames(Blame::Near),
         explains(&["tls.cert.date_invalid", "tls.cert.chain_expired"]),

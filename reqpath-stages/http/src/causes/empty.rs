@@ -33,6 +33,7 @@ cause! {
     /// ]}
     /// ```
     pub static EMPTY: "http.response.empty" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         twins(&["http.response.reset", "http.response.timed_out", "client.stale_connection", "tcp.closed"]),

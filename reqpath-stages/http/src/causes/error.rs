@@ -38,6 +38,7 @@ cause! {
     /// ]}
     /// ```
     pub static ERROR: "http.error" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         explains(&["http.response.unexpected"]),

@@ -30,6 +30,7 @@ cause! {
     /// ]}
     /// ```
     pub static FAILED: "http.failed" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["http.response.reset", "http.response.empty", "tls.client_cert_required"]),

@@ -31,6 +31,7 @@ cause! {
     /// ]}
     /// ```
     pub static HEADER_SECTION_SIZE: "http.response.header_section_size" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         twins(&["http.response.invalid"]),

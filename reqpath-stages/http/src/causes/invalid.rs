@@ -34,6 +34,7 @@ cause! {
     /// ]}
     /// ```
     pub static INVALID: "http.response.invalid" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         twins(&["tls.plaintext_to_tls", "http.response.header_section_size", "response.truncated"]),

@@ -29,6 +29,7 @@ cause! {
     /// ]}
     /// ```
     pub static LARGER_THAN_READ: "response.larger_than_read" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         kills_in(&["http"]),

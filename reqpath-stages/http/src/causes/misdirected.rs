@@ -33,6 +33,7 @@ cause! {
     /// ]}
     /// ```
     pub static MISDIRECTED: "http.response.misdirected" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         explains(&["http.error", "http.response.unexpected"]),

@@ -41,6 +41,7 @@ cause! {
     /// ]}
     /// ```
     pub static PLAINTEXT_TO_TLS: "tls.plaintext_to_tls" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Near),
         explains(&["http.*"]),

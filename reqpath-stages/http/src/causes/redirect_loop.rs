@@ -34,6 +34,7 @@ cause! {
     ///                    {"id": "redirect-1", "kind": "server"}]}}
     /// ```
     pub static REDIRECT_LOOP: "http.response.redirect_loop" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         twins(&["http.response.unexpected"]),

@@ -35,6 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static RESET: "http.response.reset" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["http.response.empty", "response.reset_mid_body", "client.stale_connection", "tcp.reset"]),

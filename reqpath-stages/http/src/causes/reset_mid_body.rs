@@ -36,6 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static RESET_MID_BODY: "response.reset_mid_body" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["response.truncated", "http.response.reset", "response.stalled"]),

@@ -41,6 +41,7 @@ cause! {
     /// ]}
     /// ```
     pub static STALE_CONNECTION: "client.stale_connection" = recognise {
+        only_in_trouble(),
         scope(Scope::Leg),
         blames(Blame::Leg),
         twins(&["tcp.reset", "tcp.closed", "http.response.reset", "http.response.empty"]),

@@ -44,6 +44,7 @@ cause! {
     /// ]}
     /// ```
     pub static STALLED: "response.stalled" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["response.truncated", "http.response.timed_out", "client.deadline_too_short"]),

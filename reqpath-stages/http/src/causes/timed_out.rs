@@ -33,6 +33,7 @@ cause! {
     /// ]}
     /// ```
     pub static TIMED_OUT: "http.response.timed_out" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["client.deadline_too_short", "response.stalled", "http.response.empty", "tls.timed_out"]),

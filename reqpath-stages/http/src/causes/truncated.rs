@@ -34,6 +34,7 @@ cause! {
     /// ]}
     /// ```
     pub static TRUNCATED: "response.truncated" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
         twins(&["response.reset_mid_body", "response.stalled", "http.response.empty"]),

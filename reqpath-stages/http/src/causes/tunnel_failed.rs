@@ -32,6 +32,7 @@ cause! {
     /// ]}
     /// ```
     pub static TUNNEL_FAILED: "client.tunnel_failed" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
         twins(&["client.proxy_env", "tcp.refused"]),

@@ -285,6 +285,15 @@ impl Exchange {
 impl Evidence for Exchange {
     const KIND: &'static str = "http.exchange";
 
+    fn went_well(&self) -> bool {
+        let expected = self.unmet_headers.is_empty() && self.body_holds != Some(false);
+        self.end == Some(End::Complete)
+            && matches!(self.status, Some(200..=399))
+            && self.error.is_none()
+            && self.proxy.is_none()
+            && expected
+    }
+
     fn source(&self, _: &Subject) -> String {
         self.curl()
     }

@@ -1,6 +1,5 @@
 //! One exchange under way, and what is known of it so far.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -11,7 +10,7 @@ use hyper::ext::ReasonPhrase;
 use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape_bytes};
 use tokio::time::Instant;
 
-use super::broken::{How, Told, find, scrubbed, words};
+use super::broken::{How, Told, scrubbed, words};
 use super::line::{Broken, Sent};
 use super::progress::{BODY_START, Progress, SEARCHED};
 use super::reuse::figures;
@@ -42,8 +41,6 @@ pub(crate) struct Flight {
     interim: Option<Arc<Mutex<Vec<u16>>>>,
     /// Where a redirect points, as it came: it may hold secrets, and is not evidence.
     location: Option<String>,
-    /// The error it failed with, for those who know what lies beneath.
-    failure: Broken,
 }
 
 impl Flight {
@@ -71,7 +68,6 @@ impl Flight {
             told_sent: false,
             interim: None,
             location: None,
-            failure: None,
         }
     }
 
@@ -100,11 +96,6 @@ impl Flight {
     /// Where the answer sends the request, if it is such an answer.
     pub(crate) fn location(&self) -> Option<&str> {
         self.location.as_deref()
-    }
-
-    /// The error of the connection that it failed with.
-    pub(crate) fn failure(&self) -> Option<&io::Error> {
-        find::<io::Error>(self.failure.as_ref()?)
     }
 
     /// Called whenever the connection may have moved.
@@ -199,7 +190,6 @@ impl Flight {
         self.exchange.closed = closed;
         self.exchange.h2_code = h2_code;
         self.exchange.error = broken.as_ref().map(|error| words(error, &self.exchange));
-        self.failure = broken;
         self.settle(end)
     }
 

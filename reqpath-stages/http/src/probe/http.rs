@@ -107,7 +107,7 @@ impl Stage for Http {
         };
         let seen = flight.exchange();
         if !seen.answered() {
-            after::broken(at, cx, peer, seen, flight.failure(), looks);
+            after::broken(at, cx, peer, seen, wire.take_failure().as_ref(), looks);
             return Ok(Left::Dead);
         }
         if looks && cx.is_first() && target.is_safe() && seen.proxy.is_none() {

@@ -26,6 +26,8 @@ pub(crate) struct Wire {
     first_read: AtomicU64,
     ended: AtomicU8,
     start: Mutex<Start>,
+    /// The first error that wraps another: an alert of TLS, for one.
+    failure: Mutex<Option<io::Error>>,
     /// Whether the kernel is asked for its figures when the connection goes.
     ask_kernel: bool,
     kernel: OnceLock<KernelInfo>,
@@ -56,6 +58,7 @@ impl Wire {
             first_read: AtomicU64::new(0),
             ended: AtomicU8::new(0),
             start: Mutex::new(Start { bytes: [0; KEPT], length: 0 }),
+            failure: Mutex::new(None),
             ask_kernel,
             kernel: OnceLock::new(),
         })
@@ -98,6 +101,11 @@ impl Wire {
         }
     }
 
+    /// The first error that wraps another, for those who know what lies beneath.
+    pub(crate) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The kernel's figures when the connection went; `None` while it is there.
     pub(crate) fn kernel(&self) -> Option<KernelInfo> {
         self.kernel.get().copied()
@@ -114,15 +122,13 @@ impl Wire {
         Micros::from(self.epoch.elapsed()).0.max(1)
     }
 
-    fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        match result {
-            Poll::Ready(Ok(written)) => {
-                add(&self.sent, *written);
-                self.last_write.store(self.now(), Relaxed);
-            }
-            Poll::Ready(Err(error)) => self.failed(error),
-            Poll::Pending => {}
-        }
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        result.map(|result| {
+            let written = result.map_err(|error| self.failed(error))?;
+            add(&self.sent, written);
+            self.last_write.store(self.now(), Relaxed);
+            Ok(written)
+        })
     }
 
     fn read(&self, bytes: &[u8]) {
@@ -143,8 +149,10 @@ impl Wire {
         }
     }
 
-    fn failed(&self, error: &io::Error) {
-        self.end(match error.kind() {
+    /// Notes a failure, and gives the error that is to be passed on.
+    fn failed(&self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        self.end(match kind {
             // A TLS peer that closes without announcing it first.
             io::ErrorKind::UnexpectedEof => 1,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
@@ -152,6 +160,13 @@ impl Wire {
             }
             _ => 3,
         });
+        if error.get_ref().is_none() {
+            return error;
+        }
+        // What such an error wraps says most, and HTTP/2 would keep only its words.
+        let words = error.to_string();
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        io::Error::new(kind, words)
     }
 
     /// The first end is the one that counts; but a reset says more than a failed write after it.
@@ -227,20 +242,17 @@ impl AsyncRead for Tap {
         let before = buffer.filled().len();
         let room = buffer.remaining();
         let result = self.connection()?.poll_read(cx, buffer);
-        match &result {
-            Poll::Ready(Ok(())) if room > 0 => self.wire.read(&buffer.filled()[before..]),
-            Poll::Ready(Err(error)) => self.wire.failed(error),
-            _ => {}
+        if room > 0 && matches!(result, Poll::Ready(Ok(()))) {
+            self.wire.read(&buffer.filled()[before..]);
         }
-        result
+        result.map_err(|error| self.wire.failed(error))
     }
 }
 
 impl AsyncWrite for Tap {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = self.connection()?.poll_write(cx, bytes);
-        self.wire.wrote(&result);
-        result
+        self.wire.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -249,8 +261,7 @@ impl AsyncWrite for Tap {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = self.connection()?.poll_write_vectored(cx, slices);
-        self.wire.wrote(&result);
-        result
+        self.wire.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {
