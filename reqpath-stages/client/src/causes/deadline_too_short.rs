@@ -32,12 +32,13 @@ cause! {
     /// ]}
     /// ```
     pub static DEADLINE_TOO_SHORT: "client.deadline_too_short" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(End::Near),
         explains(&[
             "dns.timed_out",
             "tcp.timed_out",
-            
+
             "tls.timed_out",
             "http.response.timed_out",
             "response.stalled",

@@ -37,6 +37,7 @@ cause! {
     /// ]}
     /// ```
     pub static PROXY_ENV: "client.proxy_env" = recognise {
+        only_in_trouble(),
         scope(Scope::Sample),
         blames(End::Near),
         explains(&["dns.*", "tcp.*", "tunnel.*", "tls.*", "http.*", "response.*"]),

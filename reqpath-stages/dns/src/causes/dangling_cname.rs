@@ -30,6 +30,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static DANGLING_CNAME: "dns.dangling_cname" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["dns.name_not_resolved", "dns.no_address"]),
     }

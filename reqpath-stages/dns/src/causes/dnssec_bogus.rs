@@ -36,6 +36,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static DNSSEC_BOGUS: "dns.dnssec_bogus" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["dns.server"]),
     }

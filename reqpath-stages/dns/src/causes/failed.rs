@@ -32,6 +32,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static FAILED: "dns.failed" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.server", "dns.timed_out"]),
     }

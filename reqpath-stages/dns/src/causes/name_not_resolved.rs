@@ -34,6 +34,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static NAME_NOT_RESOLVED: "dns.name_not_resolved" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["dns.search_mismatch", "dns.no_address", "dns.dangling_cname", "dns.server", "dns.timed_out"]),
     }

@@ -35,6 +35,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static NO_ADDRESS: "dns.no_address" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["dns.name_not_resolved", "dns.dangling_cname", "dns.server", "dns.timed_out"]),
     }

@@ -36,6 +36,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns", "out_of_time": true}}]}
     /// ```
     pub static PARTIAL_RESOLVERS: "dns.partial_resolvers" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         explains(&["dns.timed_out"]),
         twins(&["dns.timed_out", "dns.unreachable"]),

@@ -28,6 +28,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static REFUSED: "dns.refused" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.server", "dns.unreachable"]),
     }

@@ -39,6 +39,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static RESOLVERS_DISAGREE: "dns.resolvers_disagree" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         explains(&["dns.name_not_resolved", "dns.no_address", "dns.dangling_cname"]),
         twins(&["dns.stale_answer", "dns.name_not_resolved"]),

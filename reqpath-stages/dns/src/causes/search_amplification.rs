@@ -35,6 +35,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "alive", "stage": "http"}}]}
     /// ```
     pub static SEARCH_AMPLIFICATION: "dns.search_amplification" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         only_warns(),
     }

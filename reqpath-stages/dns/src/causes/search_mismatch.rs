@@ -40,6 +40,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "tcp"}}]}
     /// ```
     pub static SEARCH_MISMATCH: "dns.search_mismatch" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         explains(&["dns.system_resolver_failed", "dns.timed_out", "dns.dead_address", "tcp.*", "tls.*", "http.*"]),
         twins(&["dns.name_not_resolved"]),

@@ -33,6 +33,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static SERVER: "dns.server" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.dnssec_bogus", "dns.refused", "dns.timed_out"]),
     }

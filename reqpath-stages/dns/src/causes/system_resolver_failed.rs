@@ -32,6 +32,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static SYSTEM_RESOLVER_FAILED: "dns.system_resolver_failed" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.timed_out", "dns.server", "dns.name_not_resolved"]),
     }

@@ -30,6 +30,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns", "out_of_time": true}}]}
     /// ```
     pub static TIMED_OUT: "dns.timed_out" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["tcp.timed_out", "dns.unreachable", "dns.truncated_tcp_blocked"]),
     }

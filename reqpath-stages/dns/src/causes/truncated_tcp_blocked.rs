@@ -35,6 +35,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static TRUNCATED_TCP_BLOCKED: "dns.truncated_tcp_blocked" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.timed_out", "dns.unreachable"]),
     }

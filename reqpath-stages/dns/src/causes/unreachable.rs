@@ -30,6 +30,7 @@ cause! {
     ///    "data": {"role": "fresh", "left": "dead", "stage": "dns"}}]}
     /// ```
     pub static UNREACHABLE: "dns.unreachable" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         twins(&["dns.timed_out"]),
     }

@@ -36,6 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static ACCEPT_QUEUE_FULL: "tcp.accept_queue_full" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Far),
         explains(&["tcp.timed_out", "tcp.reset"]),

@@ -38,6 +38,7 @@ cause! {
     /// ]}
     /// ```
     pub static ADDRESS_UNREACHABLE: "tcp.address_unreachable" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
         twins(&["tcp.administratively_prohibited", "tcp.no_local_route", "tcp.timed_out", "tcp.refused"]),

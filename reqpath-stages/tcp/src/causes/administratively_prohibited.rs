@@ -35,6 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static ADMINISTRATIVELY_PROHIBITED: "tcp.administratively_prohibited" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
         twins(&["tcp.refused", "tcp.address_unreachable", "tcp.no_local_route", "tcp.timed_out"]),

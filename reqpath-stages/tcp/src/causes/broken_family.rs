@@ -37,6 +37,7 @@ cause! {
     /// ]}
     /// ```
     pub static BROKEN_FAMILY: "dns.broken_family" = recognise {
+        only_in_trouble(),
         blames(End::Leg),
         explains(&[
             "dns.dead_address",

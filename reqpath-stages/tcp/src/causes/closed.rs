@@ -36,6 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static CLOSED: "tcp.closed" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
         explains(&["tls.protocol.error", "http.response.reset", "http.response.empty"]),

@@ -38,6 +38,7 @@ cause! {
     /// ]}
     /// ```
     pub static DEAD_ADDRESS: "dns.dead_address" = recognise {
+        only_in_trouble(),
         scope(Scope::Address),
         blames(End::Far),
         explains(&[

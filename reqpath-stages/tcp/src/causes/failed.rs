@@ -30,6 +30,7 @@ cause! {
     /// ]}
     /// ```
     pub static FAILED: "tcp.failed" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
     }

@@ -35,6 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static FDS_EXHAUSTED: "client.fds_exhausted" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Near),
         twins(&["client.ports_exhausted", "tcp.failed"]),

@@ -40,6 +40,7 @@ cause! {
     /// ]}
     /// ```
     pub static HOSTS_OVERRIDE: "client.hosts_override" = recognise {
+        only_in_trouble(),
         blames(End::Near),
         explains(&["tcp.*", "tls.*", "http.*"]),
         twins(&["dns.stale_answer", "tcp.refused"]),

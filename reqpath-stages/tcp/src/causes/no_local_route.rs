@@ -37,6 +37,7 @@ cause! {
     /// ]}
     /// ```
     pub static NO_LOCAL_ROUTE: "tcp.no_local_route" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Near),
         twins(&["tcp.address_unreachable", "client.ports_exhausted", "tcp.administratively_prohibited"]),

@@ -38,6 +38,7 @@ cause! {
     /// ]}
     /// ```
     pub static PORTS_EXHAUSTED: "client.ports_exhausted" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Near),
         twins(&["tcp.timed_out", "tcp.no_local_route", "client.fds_exhausted"]),

@@ -35,6 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static REFUSED: "tcp.refused" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Far),
         twins(&["tcp.administratively_prohibited", "tcp.timed_out", "tcp.reset"]),

@@ -39,6 +39,7 @@ cause! {
     /// ]}
     /// ```
     pub static RESET: "tcp.reset" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
         explains(&["tls.protocol.error", "http.response.reset", "http.response.empty"]),

@@ -29,6 +29,7 @@ cause! {
     /// ]}
     /// ```
     pub static RETRANSMITS: "tcp.retransmits" = recognise {
+        only_in_trouble(),
         scope(Scope::Address),
         blames(End::Leg),
         only_warns(),

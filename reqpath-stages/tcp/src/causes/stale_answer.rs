@@ -39,6 +39,7 @@ cause! {
     /// ]}
     /// ```
     pub static STALE_ANSWER: "dns.stale_answer" = recognise {
+        only_in_trouble(),
         scope(Scope::Address),
         blames(End::Near),
         explains(&["tcp.*", "tls.*", "http.*", "dns.dead_address", "dns.resolvers_disagree"]),

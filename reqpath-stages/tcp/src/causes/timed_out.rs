@@ -36,6 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static TIMED_OUT: "tcp.timed_out" = recognise {
+        only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
         twins(&[

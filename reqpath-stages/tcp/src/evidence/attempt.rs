@@ -169,6 +169,11 @@ fn by_icmp(icmp: &IcmpError) -> Option<Death> {
 impl Evidence for Attempt {
     const KIND: &'static str = "tcp.attempt";
 
+    fn went_well(&self) -> bool {
+        let lost = self.kernel.is_some_and(|kernel| kernel.total_retrans > 0);
+        self.connected() && self.failure.is_none() && !lost
+    }
+
     fn source(&self, at: &Subject) -> String {
         format!("nc -vz {}", apart(at))
     }

@@ -31,6 +31,7 @@ cause! {
     /// ]}
     /// ```
     pub static ALPN_MISMATCH: "tls.alpn_mismatch" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.version_or_cipher_mismatch"]),
     }

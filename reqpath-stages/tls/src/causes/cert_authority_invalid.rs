@@ -36,6 +36,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_AUTHORITY_INVALID: "tls.cert.authority_invalid" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.incomplete_chain", "tls.cert.self_signed"]),
     }

@@ -35,6 +35,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_CHAIN_EXPIRED: "tls.cert.chain_expired" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.date_invalid"]),
     }

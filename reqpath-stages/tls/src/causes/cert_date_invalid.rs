@@ -37,6 +37,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_DATE_INVALID: "tls.cert.date_invalid" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.chain_expired", "client.clock_skew"]),
     }

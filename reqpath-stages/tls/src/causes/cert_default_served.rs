@@ -42,6 +42,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_DEFAULT_SERVED: "tls.cert.default_served" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         explains(&[
             "tls.cert.name_invalid", "tls.cert.self_signed", "tls.cert.authority_invalid", "tls.cert.date_invalid",

@@ -39,6 +39,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_INCOMPLETE_CHAIN: "tls.cert.incomplete_chain" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.authority_invalid", "tls.cert.self_signed"]),
     }

@@ -31,6 +31,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_INVALID: "tls.cert.invalid" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.authority_invalid", "tls.cert.self_signed"]),
     }

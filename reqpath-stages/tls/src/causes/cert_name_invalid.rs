@@ -34,6 +34,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_NAME_INVALID: "tls.cert.name_invalid" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.default_served"]),
     }

@@ -31,6 +31,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_REVOKED: "tls.cert.revoked" = recognise {
+        only_in_trouble(),
         blames(End::Far),
     }
 }

@@ -32,6 +32,7 @@ cause! {
     /// ]}
     /// ```
     pub static CERT_SELF_SIGNED: "tls.cert.self_signed" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.cert.authority_invalid"]),
     }

@@ -28,6 +28,7 @@ cause! {
     /// ]}
     /// ```
     pub static PLAINTEXT_PEER: "tls.plaintext_peer" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.protocol.error", "tls.timed_out"]),
     }

@@ -33,6 +33,7 @@ cause! {
     /// ]}
     /// ```
     pub static PROTOCOL_ERROR: "tls.protocol.error" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tcp.reset", "tcp.closed", "tls.plaintext_peer", "tls.client_cert_required"]),
     }

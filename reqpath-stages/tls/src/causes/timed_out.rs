@@ -32,6 +32,7 @@ cause! {
     /// ]}
     /// ```
     pub static TIMED_OUT: "tls.timed_out" = recognise {
+        only_in_trouble(),
         twins(&["tcp.timed_out", "tcp.accept_queue_full", "tls.plaintext_peer"]),
     }
 }

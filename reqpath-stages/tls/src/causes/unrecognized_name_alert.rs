@@ -31,6 +31,7 @@ cause! {
     /// ]}
     /// ```
     pub static UNRECOGNIZED_NAME_ALERT: "tls.unrecognized_name_alert" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         explains(&["tls.protocol.error"]),
         twins(&["tls.version_or_cipher_mismatch", "tls.protocol.error"]),

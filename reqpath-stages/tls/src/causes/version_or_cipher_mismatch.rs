@@ -32,6 +32,7 @@ cause! {
     /// ]}
     /// ```
     pub static VERSION_OR_CIPHER_MISMATCH: "tls.version_or_cipher_mismatch" = recognise {
+        only_in_trouble(),
         blames(End::Far),
         twins(&["tls.unrecognized_name_alert", "tls.client_cert_required", "tls.alpn_mismatch"]),
     }

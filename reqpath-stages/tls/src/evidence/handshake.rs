@@ -233,6 +233,18 @@ impl Handshake {
 impl Evidence for Handshake {
     const KIND: &'static str = "tls.handshake";
 
+    fn went_well(&self) -> bool {
+        let offered = &self.offer.alpn;
+        let older = offered.is_empty() || offered.iter().any(|protocol| protocol.starts_with("http/1"));
+        let agreed = self.alpn.is_some() || older;
+        let doubts = self.alert.is_some()
+            || self.alert_sent.is_some()
+            || self.error.is_some()
+            || self.stapled.is_some()
+            || self.certificate_request.is_some();
+        self.completed() && self.verification == Some(Verification::Trusted) && agreed && !doubts
+    }
+
     fn source(&self, at: &Subject) -> String {
         openssl(self, at)
     }
