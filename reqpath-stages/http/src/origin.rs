@@ -70,9 +70,13 @@ fn signs(exchange: &Exchange) -> Vec<String> {
             signs.push(format!("{shown}: {value}"));
         }
     };
-    for (name, shown) in
-        [("server", "Server"), ("via", "Via"), ("x-powered-by", "X-Powered-By"), ("age", "Age")]
-    {
+    for (name, shown) in [
+        ("server", "Server"),
+        ("via", "Via"),
+        ("x-powered-by", "X-Powered-By"),
+        ("age", "Age"),
+        ("x-cache", "X-Cache"),
+    ] {
         show(name, shown);
     }
     for (name, what) in [
