@@ -7,7 +7,8 @@ use super::{
     delay::{Relay, SlowCable},
     error::Error,
     files::{HostFiles, LabDirectory},
-    host::Host,
+    filter,
+    host::{Described, Host},
     namespace::{Namespaces, aside},
     netlink::Netlink,
     plan::{Node, Plan, Wire},
@@ -42,19 +43,31 @@ impl Lab {
         for ((node, namespaces), files) in plan.nodes.into_iter().zip(spaces).zip(files) {
             match (node.settings, files) {
                 (Some(settings), Some(files)) => {
-                    let host = Host::new(node.name.clone(), namespaces, files, node.interfaces);
+                    let described = settings.filters.iter().map(|(name, _)| name.clone()).collect();
+                    let programs = settings.programs.iter().map(|program| program.name.clone()).collect();
+                    let parts = Described { filters: described, programs };
+                    let host = Host::new(node.name.clone(), namespaces, files, node.interfaces, parts);
                     settled.push((host.clone(), settings));
                     lab.hosts.insert(node.name, host);
                 }
                 _ => lab.switches.push(namespaces),
             }
         }
-        for (host, settings) in settled {
+        for (host, settings) in &settled {
             for (key, value) in &settings.sysctls {
                 host.set_sysctl(key, value)?;
             }
             for script in &settings.rules {
                 host.load_rules(script)?;
+            }
+            for (name, filter) in &settings.filters {
+                host.load_rules(&filter.script(&filter::table(name))?)?;
+            }
+        }
+        // The network is as described before the first program is in it.
+        for (host, settings) in &settled {
+            for program in &settings.programs {
+                program.start(host)?;
             }
         }
         Ok(lab)

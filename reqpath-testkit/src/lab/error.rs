@@ -1,6 +1,6 @@
 //! What can go wrong with a lab, told by who is to blame.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 
 use crate::real::RealError;
 
@@ -113,6 +113,38 @@ pub enum Error {
     BadFilter {
         /// The rule that it breaks.
         why: &'static str,
+    },
+    /// A filter or a program of a host is described wrongly.
+    #[error("`{name}` of `{host}` cannot be: {why}")]
+    BadPart {
+        /// The host.
+        host: String,
+        /// The name of the filter or program.
+        name: String,
+        /// The rule that it breaks.
+        why: String,
+    },
+    /// A host has no filter or program of that name.
+    #[error("`{host}` has no `{name}`; it has: {known}")]
+    NoSuchPart {
+        /// The host.
+        host: String,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A program that is started with the lab ended badly, or before it was ready.
+    #[error("`{program}` of `{host}` ended ({status}): {said}")]
+    ProgramEnded {
+        /// The host.
+        host: String,
+        /// The program's name.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last that it wrote.
+        said: String,
     },
     /// `nft` refused a ruleset.
     #[error("nft refused the rules of `{host}`: {said}")]

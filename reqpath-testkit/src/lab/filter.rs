@@ -39,10 +39,12 @@ enum Action {
 /// # let _ = (silent_port, refused, lossy);
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Filter {
     hook: &'static str,
+    /// `iifname` or `oifname`, and which.
+    interface: Option<(&'static str, String)>,
     tcp: Option<u16>,
     udp: Option<u16>,
     opening: bool,
@@ -115,18 +117,31 @@ impl Filter {
         self
     }
 
-    fn at(hook: &'static str) -> Self {
-        let (tcp, udp, opening, from, to) = (None, None, false, None, None);
-        Self { hook, tcp, udp, opening, from, to, action: Action::Drop }
+    /// What arrives by an interface, whomever it is for.
+    pub(super) fn arriving_by(interface: &str) -> Self {
+        Self { interface: Some(("iifname", interface.to_owned())), ..Self::at("prerouting") }
     }
 
-    fn script(&self, table: &str) -> Result<String, Error> {
+    /// What leaves by an interface, whoever sent it.
+    pub(super) fn leaving_by(interface: &str) -> Self {
+        Self { interface: Some(("oifname", interface.to_owned())), ..Self::at("postrouting") }
+    }
+
+    fn at(hook: &'static str) -> Self {
+        let (interface, tcp, udp, opening, from, to) = (None, None, None, false, None, None);
+        Self { hook, interface, tcp, udp, opening, from, to, action: Action::Drop }
+    }
+
+    pub(super) fn script(&self, table: &str) -> Result<String, Error> {
         let mut rule = String::new();
+        if let Some((side, name)) = &self.interface {
+            // Writing to a String cannot fail.
+            let _ = write!(rule, "{side} {name} ");
+        }
         for (side, network) in [("saddr", &self.from), ("daddr", &self.to)] {
             if let Some(network) = network {
                 let network: Cidr = network.parse()?;
                 let family = if network.ip().is_ipv4() { "ip" } else { "ip6" };
-                // Writing to a String cannot fail.
                 let _ = write!(rule, "{family} {side} {} ", network.network());
             }
         }
@@ -194,6 +209,11 @@ impl Fault {
         Ok(Self { host: host.clone(), table })
     }
 
+    /// The one that the description of the lab calls by this name.
+    pub(super) fn described(host: &Host, name: &str) -> Self {
+        Self { host: host.clone(), table: table(name) }
+    }
+
     /// How many packets it has dropped or refused so far, counted by the kernel.
     ///
     /// # Errors
@@ -209,6 +229,11 @@ impl Fault {
     pub fn lift(self) -> Result<(), Error> {
         self.host.load_rules(&format!("delete table inet {}\n", self.table))
     }
+}
+
+/// The table of a filter with a name; no other filter has this one.
+pub(super) fn table(name: &str) -> String {
+    format!("reqpath_filter_{}", name.replace('-', "_"))
 }
 
 impl fmt::Display for Fault {

@@ -29,7 +29,7 @@ use super::{
     nft,
     plan::Interface,
     process::HostCommand,
-    sysctl,
+    program, sysctl,
 };
 use crate::real::RealError;
 
@@ -42,8 +42,16 @@ pub(super) struct Inner {
     namespaces: Arc<Namespaces>,
     files: HostFiles,
     interfaces: Vec<Interface>,
+    described: Described,
     running: Mutex<Running>,
     faults: AtomicU32,
+}
+
+/// The names of what the description of the lab has put into the host.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    pub(super) filters: Vec<String>,
+    pub(super) programs: Vec<String>,
 }
 
 /// What runs in the host; both start when first needed.
@@ -60,9 +68,10 @@ impl Host {
         namespaces: Arc<Namespaces>,
         files: HostFiles,
         interfaces: Vec<Interface>,
+        described: Described,
     ) -> Self {
         let (running, faults) = (Mutex::default(), AtomicU32::new(0));
-        Self(Arc::new(Inner { name, namespaces, files, interfaces, running, faults }))
+        Self(Arc::new(Inner { name, namespaces, files, interfaces, described, running, faults }))
     }
 
     pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
@@ -281,6 +290,24 @@ impl Host {
         Fault::impose(self, filter, self.0.faults.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// The filter that the description of the lab gave this name.
+    ///
+    /// # Errors
+    /// When it gave the host none of that name.
+    pub fn fault(&self, name: &str) -> Result<Fault, Error> {
+        self.known(&self.0.described.filters, name)?;
+        Ok(Fault::described(self, name))
+    }
+
+    /// What the program that the description of the lab gave this name has written so far, up to 16 MiB.
+    ///
+    /// # Errors
+    /// When it gave the host none of that name.
+    pub fn output_of(&self, program: &str) -> Result<String, Error> {
+        self.known(&self.0.described.programs, program)?;
+        program::output(&self.log_path(program))
+    }
+
     /// Loads nftables rules, as `nft -f` reads them.
     ///
     /// # Errors
@@ -340,6 +367,21 @@ impl Host {
     /// When there is no such interface.
     pub fn set_down(&self, interface: &str) -> Result<(), Error> {
         self.netlink(async move |netlink| netlink.set_up(interface, false).await)
+    }
+
+    pub(super) fn log_path(&self, program: &str) -> PathBuf {
+        self.0.files.directory().join(format!("{program}.log"))
+    }
+
+    fn known(&self, known: &[String], name: &str) -> Result<(), Error> {
+        if known.iter().any(|one| one == name) {
+            return Ok(());
+        }
+        Err(Error::NoSuchPart {
+            host: self.name().to_owned(),
+            name: name.to_owned(),
+            known: known.join(", "),
+        })
     }
 
     pub(super) fn is_here(&self) -> bool {

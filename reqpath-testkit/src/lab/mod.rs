@@ -56,10 +56,13 @@ mod nft;
 mod plan;
 mod privilege;
 mod process;
+mod program;
 pub mod road;
 mod routing;
 mod spec;
 mod sysctl;
+mod toml_error;
+mod toml_file;
 mod vantage;
 
 pub use self::{
@@ -71,8 +74,11 @@ pub use self::{
     plan::Interface,
     privilege::{or_skip, rootless},
     process::{HostChild, HostCommand},
+    program::{Program, Ready},
     road::WholeRoad,
     spec::{HostSpec, LabBuilder, Link},
+    toml_error::FileError,
+    toml_file::LabFile,
 };
 
 use self::{delay::Relay, files::LabDirectory, namespace::Namespaces};

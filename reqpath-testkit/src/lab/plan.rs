@@ -6,8 +6,11 @@ use super::{
     addressing,
     cidr::Cidr,
     error::Error,
+    filter::Filter,
+    program::Program,
     routing,
-    spec::{HostSpec, LabBuilder},
+    spec::{HostSpec, LabBuilder, Link},
+    sysctl,
 };
 
 /// One network interface of a host.
@@ -31,14 +34,14 @@ impl Interface {
 }
 
 /// A lab worked out to the last address.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) nodes: Vec<Node>,
     pub(super) wires: Vec<Wire>,
     pub(super) ipv6: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) name: String,
     /// `None` for a switch.
@@ -47,7 +50,7 @@ pub(super) struct Node {
     pub(super) routes: Vec<Route>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) forwards: bool,
     pub(super) sysctls: Vec<(String, String)>,
@@ -55,9 +58,11 @@ pub(super) struct Settings {
     pub(super) environment: Vec<(String, String)>,
     pub(super) resolv_conf: String,
     pub(super) hosts: String,
+    pub(super) filters: Vec<(String, Filter)>,
+    pub(super) programs: Vec<Program>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wire {
     /// Node and interface name of each end.
     pub(super) ends: [(usize, String); 2],
@@ -98,6 +103,10 @@ impl Plan {
             nodes[index].routes = routes;
             nodes[index].settings = Some(settings(&nodes, &names, index, spec)?);
         }
+        lose(&lab.links, &wires, &mut nodes);
+        for node in &nodes {
+            check(node)?;
+        }
         Ok(Self { nodes, wires, ipv6: lab.ipv6 })
     }
 }
@@ -109,8 +118,7 @@ pub(super) type Fixed = Vec<(usize, usize, Cidr)>;
 fn names(lab: &LabBuilder) -> Result<Names, Error> {
     let mut names = Names::new();
     for name in lab.hosts.iter().map(|host| &host.name).chain(&lab.switches) {
-        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !plain || name.is_empty() || name.len() > 40 || name.starts_with('-') {
+        if !is_plain(name) {
             return Err(Error::BadName { name: name.clone() });
         }
         if names.insert(name.clone(), names.len()).is_some() {
@@ -118,6 +126,11 @@ fn names(lab: &LabBuilder) -> Result<Names, Error> {
         }
     }
     Ok(names)
+}
+
+fn is_plain(name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    plain && !name.is_empty() && name.len() <= 40 && !name.starts_with('-')
 }
 
 // Hosts come first, so that a host has the same index here as in the description.
@@ -241,7 +254,70 @@ fn settings(nodes: &[Node], names: &Names, index: usize, spec: &HostSpec) -> Res
         environment: spec.environment.clone(),
         resolv_conf,
         hosts,
+        filters: spec.filters.clone(),
+        programs: spec.programs.clone(),
     })
+}
+
+/// Turns the loss of a link into filters of the hosts at its ends.
+fn lose(links: &[Link], wires: &[Wire], nodes: &mut [Node]) {
+    for (link, wire) in links.iter().zip(wires) {
+        let Some(percent) = link.loss else { continue };
+        for (one, other) in [(0, 1), (1, 0)] {
+            // A switch has no rules of its own: the host loses for both.
+            let to_switch = nodes[wire.ends[other].0].settings.is_none();
+            let (node, interface) = &wire.ends[one];
+            let Some(settings) = &mut nodes[*node].settings else { continue };
+            let name = format!("loss-{}", link.name());
+            if to_switch {
+                let filter = Filter::leaving_by(interface).lose_percent(percent);
+                settings.filters.push((format!("{name}-out"), filter));
+            }
+            settings.filters.push((name, Filter::arriving_by(interface).lose_percent(percent)));
+        }
+    }
+}
+
+/// Finds what would fail only once the lab is up.
+fn check(node: &Node) -> Result<(), Error> {
+    let Some(settings) = &node.settings else { return Ok(()) };
+    let bad =
+        |name: &str, why: String| Error::BadPart { host: node.name.clone(), name: name.to_owned(), why };
+    for (key, _) in &settings.sysctls {
+        sysctl::check(key)?;
+    }
+    let filters = settings.filters.iter().map(|(name, _)| name);
+    let mut names = Vec::new();
+    for name in filters {
+        if names.contains(&name) {
+            return Err(bad(name, "there is another filter of this name".to_owned()));
+        }
+        names.push(name);
+    }
+    let mut programs = Vec::new();
+    for program in &settings.programs {
+        if !is_plain(&program.name) {
+            return Err(bad(&program.name, "a name is 1 to 40 of a-z, 0-9 and `-`".to_owned()));
+        }
+        if programs.contains(&&program.name) {
+            return Err(bad(&program.name, "there is another program of this name".to_owned()));
+        }
+        if program.command.first().is_none_or(String::is_empty) {
+            return Err(bad(&program.name, "it has no command".to_owned()));
+        }
+        programs.push(&program.name);
+    }
+    for (name, filter) in &settings.filters {
+        // Names of losses are made of two names of hosts.
+        if !is_plain(name) && !name.starts_with("loss-") {
+            return Err(bad(name, "a name is 1 to 40 of a-z, 0-9 and `-`".to_owned()));
+        }
+        match filter.script("t") {
+            Err(Error::BadFilter { why }) => return Err(bad(name, why.to_owned())),
+            made => drop(made?),
+        }
+    }
+    Ok(())
 }
 
 fn lookup(names: &Names, name: &str) -> Result<usize, Error> {

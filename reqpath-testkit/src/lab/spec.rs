@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Lab, error::Error, plan::Plan};
+use super::{Lab, error::Error, filter::Filter, plan::Plan, program::Program};
 
 /// The description of one host.
 ///
 /// Wherever it takes "a host or an address", a host's name is turned into the address by which this host
 /// reaches it, so that addresses need not be known when the lab is written down.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct HostSpec {
     pub(super) name: String,
@@ -21,6 +21,8 @@ pub struct HostSpec {
     pub(super) nameservers: Vec<String>,
     pub(super) resolv_conf: String,
     pub(super) known: Vec<(String, String)>,
+    pub(super) filters: Vec<(String, Filter)>,
+    pub(super) programs: Vec<Program>,
 }
 
 impl HostSpec {
@@ -56,6 +58,18 @@ impl HostSpec {
     /// Loads nftables rules, as `nft -f` reads them.
     pub fn rules(mut self, script: impl Into<String>) -> Self {
         self.rules.push(script.into());
+        self
+    }
+
+    /// Puts a filter in force from the start; [`Host::fault`](super::Host::fault) finds it by its name.
+    pub fn filter(mut self, name: impl Into<String>, filter: Filter) -> Self {
+        self.filters.push((name.into(), filter));
+        self
+    }
+
+    /// Starts a program with the lab, after those of the hosts described before.
+    pub fn program(mut self, program: Program) -> Self {
+        self.programs.push(program);
         self
     }
 
@@ -98,19 +112,21 @@ impl From<String> for HostSpec {
 }
 
 /// The description of one cable between two hosts, or between a host and a switch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Link {
     pub(super) ends: [String; 2],
     pub(super) mtu: u32,
     pub(super) delay: Duration,
+    pub(super) loss: Option<u8>,
     pub(super) addresses: Vec<(String, String)>,
 }
 
 impl Link {
     /// A plain cable: an MTU of 1500, no delay, addresses of the lab's choosing.
     pub fn between(one: impl Into<String>, other: impl Into<String>) -> Self {
-        Self { ends: [one.into(), other.into()], mtu: 1500, delay: Duration::ZERO, addresses: Vec::new() }
+        let ends = [one.into(), other.into()];
+        Self { ends, mtu: 1500, delay: Duration::ZERO, loss: None, addresses: Vec::new() }
     }
 
     /// Sets the MTU of both ends, in bytes.
@@ -132,6 +148,16 @@ impl Link {
         self
     }
 
+    /// Loses this share of the packets at random, each way: 1 to 100 percent. It needs nftables.
+    ///
+    /// What the host `b` has lost of what arrived over the link `a-b` is counted by its fault `loss-a-b`,
+    /// see [`Host::fault`](super::Host::fault); a switch counts nothing, so at a host linked to one
+    /// `loss-a-b-out` counts what was lost on its way out.
+    pub fn lose_percent(mut self, percent: u8) -> Self {
+        self.loss = Some(percent);
+        self
+    }
+
     /// Gives one end an address, as in `.address("edge", "192.0.2.1/24")`.
     ///
     /// Every other end on the same network that has none of this family gets one of the same prefix.
@@ -146,7 +172,7 @@ impl Link {
 }
 
 /// Gathers the description of a lab, then builds it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct LabBuilder {
     pub(super) hosts: Vec<HostSpec>,

@@ -70,6 +70,11 @@ pub(super) fn read(key: &str) -> Result<String, Error> {
     Ok(text.trim_end().to_owned())
 }
 
+/// Whether a key names a setting that a host can have.
+pub(super) fn check(key: &str) -> Result<(), Error> {
+    path(key).map(drop)
+}
+
 // Only `net.` belongs to a network namespace; anything else would change the machine.
 fn path(key: &str) -> Result<PathBuf, Error> {
     let parts: Vec<&str> = key.split(['.', '/']).collect();
