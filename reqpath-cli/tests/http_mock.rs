@@ -131,8 +131,8 @@ fn what_is_no_http() {
     // HTTP/2 was agreed on and HTTP/1.1 is spoken.
     let liar = Secured::new(|tls| tls, Connection::serve().speaks_http1_only(), Reply::ok("hello"));
     let run = liar.ask(&[]);
-    assert_eq!(run.kind(), "died", "{}", run.told());
-    assert_eq!(run.code(), "http.response.invalid", "{}", run.told());
+    run.assert_died("tls.alpn_mismatch");
+    assert_eq!(run.report["verdict"]["chain"][0], "http.response.invalid", "{}", run.told());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod completion;
 mod handshake;
 mod moment;
 mod request;
+mod spoken;
 mod staple;
 mod verification;
 
@@ -17,6 +18,7 @@ pub use self::completion::{Completion, Tried};
 pub use self::handshake::{Ended, Handshake, Offer, Purpose, TrustUsed};
 pub use self::moment::Moment;
 pub use self::request::CertificateRequest;
+pub use self::spoken::{Spoken, record_spoken};
 pub use self::staple::{Staple, StapleStatus};
 pub use self::verification::{Reason, Refusal, Verification};
 

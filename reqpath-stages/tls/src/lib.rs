@@ -37,7 +37,7 @@ pub use self::causes::CAUSES;
 pub use self::error::SetupError;
 pub use self::evidence::{
     Alert, Certificate, CertificateRequest, Chain, Completion, Ended, Handshake, LateAlert, Moment, Offer,
-    Purpose, Reason, Refusal, Staple, StapleStatus, Tried, TrustUsed, Verification,
+    Purpose, Reason, Refusal, Spoken, Staple, StapleStatus, Tried, TrustUsed, Verification, record_spoken,
 };
 pub use self::options::{Bundle, Identity, TlsOptions, Trust, certificates_from_pem, revocation_lists};
 pub use self::probe::record_late_alert;

@@ -40,7 +40,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(End::Near),
-        explains(&["dns.*", "tcp.*", "tunnel.*", "tls.*", "http.*", "response.*"]),
+        explains(&["dns.*", "tcp.*", "client.tunnel_failed", "tls.*", "http.*", "response.*"]),
         twins(&["tcp.timed_out", "tcp.refused", "dns.name_not_resolved"]),
         kills_in(&["dns", "tcp", "tunnel", "tls", "http"]),
     }

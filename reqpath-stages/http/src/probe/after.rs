@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqpath_core::{Context, Micros, PeerAddr, Subject};
 use reqpath_tcp::{Broken, Closing, Progress, SILENCE};
 
-use crate::evidence::{Closed, End, Exchange};
+use crate::evidence::{Closed, End, Exchange, Protocol};
 
 /// A silent connection is watched for so many times what the broken one lived.
 const AS_LONG_AGAIN: u32 = 2;
@@ -22,6 +22,10 @@ pub(crate) fn broken(
 ) {
     if let Some(failure) = failure.filter(|_| exchange.secured) {
         reqpath_tls::record_late_alert(cx, &at.at_address(peer), failure);
+    }
+    let heard = exchange.first_bytes.as_deref().is_some_and(|bytes| bytes.starts_with("HTTP/1."));
+    if exchange.secured && exchange.spoken == Protocol::Http2 && heard {
+        reqpath_tls::record_spoken(cx, &at.at_address(peer), "h2", "http/1.1");
     }
     let how = match (exchange.end, exchange.closed) {
         (Some(End::Empty), Some(Closed::Fin)) => Closing::Fin,

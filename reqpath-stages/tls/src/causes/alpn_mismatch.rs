@@ -1,8 +1,8 @@
-use reqpath_core::{Case, Decline, End, Finding, Seen, Subject, cause};
+use reqpath_core::{Case, Decline, End, Evidence, Finding, Seen, Subject, cause, escape};
 
 use super::handshakes::{error, unless};
 use crate::command::openssl;
-use crate::evidence::{Ended, Handshake};
+use crate::evidence::{Ended, Handshake, Spoken};
 
 cause! {
     /// Client and server have no application protocol in common.
@@ -10,6 +10,7 @@ cause! {
     /// In the ClientHello stands what the client would speak over the connection: `h2`, `http/1.1`.
     /// A server that speaks none of it answers with alert 120 (no_application_protocol), or says nothing
     /// about it, and then HTTP/1.1 is spoken, which a client that offered only `h2` does not want.
+    /// Worst is the server that agrees on one and speaks the other: a proxy before it made the promise.
     ///
     /// # What to do
     ///
@@ -33,11 +34,18 @@ cause! {
     pub static ALPN_MISMATCH: "tls.alpn_mismatch" = recognise {
         only_in_trouble(),
         blames(End::Far),
-        twins(&["tls.version_or_cipher_mismatch"]),
+        explains(&["http.response.invalid"]),
+        twins(&["tls.version_or_cipher_mismatch", "http.response.invalid"]),
+        kills_in(&["tls", "http"]),
     }
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    if let Ok(spoken) = case.first::<Spoken>(at) {
+        let (agreed, heard) = (escape(&spoken.agreed, 40), escape(&spoken.heard, 40));
+        let summary = format!("the handshake agreed on `{agreed}`, and the server speaks `{heard}`");
+        return Ok(Finding::new(at, &spoken, summary).next(spoken.source(spoken.subject())));
+    }
     let found = case
         .of::<Handshake>(at)
         .filter(|seen| seen.is_road())
