@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqpath_core::{
-    Case, Cause, Contact, ContactKind, Context, Decline, End, Error, Evidence, Finding, Left, Path, Pipeline, Stage,
-    Subject, Target, Trace, cause,
+    Case, Cause, Contact, ContactKind, Context, Decline, End, Error, Evidence, Finding, Left, Path, Pipeline,
+    Stage, Subject, Target, Trace, cause,
 };
 use reqpath_stages::local::LocalVantage;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,8 @@ fn not_deployed(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if let Some(version) = &marker.version {
         return Err(Decline::not(format!("{version} is deployed"), &marker));
     }
-    Ok(Finding::new(at, &marker, format!("{} does not exist: nothing was deployed", marker.file)).next("acme deploy"))
+    Ok(Finding::new(at, &marker, format!("{} does not exist: nothing was deployed", marker.file))
+        .next("acme deploy"))
 }
 
 #[tokio::main(flavor = "current_thread")]

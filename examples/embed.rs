@@ -20,12 +20,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A pipeline can be built once and used for any number of traces.
     let pipeline = Road::new().pipeline()?;
-    let trace = Trace::new(Target::get(&url)?, Arc::new(LocalVantage::new())).deadline(Duration::from_secs(10));
+    let trace =
+        Trace::new(Target::get(&url)?, Arc::new(LocalVantage::new())).deadline(Duration::from_secs(10));
     let report = pipeline.trace(trace).await;
 
     match &report.verdict {
-        Some(Verdict::Reached { answer, .. }) => println!("fine: {}", answer.as_deref().unwrap_or("an answer")),
-        Some(Verdict::Died { at, cause, .. }) => println!("page whoever owns {}: {} ({})", at.hop, cause.summary, cause.code),
+        Some(Verdict::Reached { answer, .. }) => {
+            println!("fine: {}", answer.as_deref().unwrap_or("an answer"))
+        }
+        Some(Verdict::Died { at, cause, .. }) => {
+            println!("page whoever owns {}: {} ({})", at.hop, cause.summary, cause.code)
+        }
         Some(other) => println!("{}: look at the report", other.kind()),
         None => println!("not judged"),
     }

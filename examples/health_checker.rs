@@ -21,14 +21,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gone = ClosedPort::reserve()?;
     let mut urls: Vec<String> = std::env::args().skip(1).collect();
     if urls.is_empty() {
-        urls = vec![healthy.url("/health"), broken.url("/health"), format!("http://{}/health", gone.address())];
+        urls =
+            vec![healthy.url("/health"), broken.url("/health"), format!("http://{}/health", gone.address())];
     }
 
     // One connection and one request a target: what the client itself would do, and nothing besides.
     let pipeline = Road::new().road_only().pipeline()?;
     let vantage: Arc<dyn Vantage> = Arc::new(LocalVantage::new());
-    let checks = urls.iter().map(|url| async {
-        let trace = Trace::new(Target::get(url)?, Arc::clone(&vantage))
+    let (pipeline, vantage) = (&pipeline, &vantage);
+    let checks = urls.iter().map(|url| async move {
+        let trace = Trace::new(Target::get(url)?, Arc::clone(vantage))
             .without_last_try()
             .deadline(Duration::from_secs(5));
         Ok::<_, reqpath_core::TargetError>((url, pipeline.trace(trace).await))
@@ -36,7 +38,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for check in join_all(checks).await {
         let (url, report) = check?;
         let Some(verdict) = &report.verdict else { continue };
-        let why = verdict.cause().map(|cause| format!(": {} [{}]", cause.summary, cause.code)).unwrap_or_default();
+        let why =
+            verdict.cause().map(|cause| format!(": {} [{}]", cause.summary, cause.code)).unwrap_or_default();
         println!("{:<8} {url}{why}", verdict.kind());
     }
     Ok(())
