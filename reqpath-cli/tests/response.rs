@@ -5,10 +5,7 @@
 
 mod common;
 
-use std::fs;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Run, trace};
 use reqpath_testkit::mock::{Connection, MockUpstream, Reply};
@@ -97,38 +94,11 @@ fn a_body_that_trickles_or_stops() {
     );
 }
 
-/// Runs a trace and watches how much it has resident at most.
+/// Traces a server and watches how much the program has resident at most, in KiB.
 fn watched(server: &MockUpstream, more: &[&str]) -> (Run, u64) {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let mut command: Command = common::reqpath();
+    let mut command = common::reqpath();
     command.args(["trace", "--json"]).args(more).arg(server.url("/"));
-    let began = Instant::now();
-    let stdout = fs::File::create(&out).unwrap();
-    let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
-    let mut most = 0;
-    let status = loop {
-        // The kernel keeps the high-water mark; only its last value is asked for, again and again.
-        let text = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let mark = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-        most = most.max(mark.unwrap_or(0));
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        thread::sleep(Duration::from_millis(1));
-    };
-    let stdout = fs::read_to_string(&out).unwrap();
-    let run = Run {
-        status: status.code().unwrap_or(-1),
-        report: serde_json::from_str(&stdout).unwrap_or_default(),
-        stdout,
-        stderr: String::new(),
-        wall: began.elapsed(),
-    };
-    assert!(most > 0, "the program was never seen running");
-    (run, most)
+    common::watched(command)
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Runs the built program and reads what it says.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::expect_used, reason = "a failed expectation is the message")]
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use jsonschema::Validator;
 use serde_json::Value;
 
 /// The built program.
@@ -44,15 +48,35 @@ pub(crate) fn clean(command: &mut Command) {
 pub(crate) fn run(mut command: Command) -> Run {
     let began = Instant::now();
     let output = command.stdin(Stdio::null()).output().expect("the program starts");
+    Run::of(&output, began.elapsed())
+}
+
+/// Runs a command and watches how much it has resident at most, in KiB.
+#[cfg(target_os = "linux")]
+pub(crate) fn watched(mut command: Command) -> (Run, u64) {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (out, error) = (folder.path().join("out"), folder.path().join("error"));
+    let file = |path| std::fs::File::create(path).expect("a file");
+    command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&error));
+    let began = Instant::now();
+    let mut child = command.spawn().expect("the program starts");
+    let mut most = 0;
+    let status = loop {
+        // The kernel keeps the high-water mark; only its last value is asked for, again and again.
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let mark = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        most = most.max(mark.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
     let wall = began.elapsed();
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    Run {
-        status: output.status.code().unwrap_or(-1),
-        report: serde_json::from_str(&stdout).unwrap_or(Value::Null),
-        stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        wall,
-    }
+    let read = |path| std::fs::read(path).expect("a file");
+    assert!(most > 0, "the program was never seen running");
+    (Run::of(&Output { status, stdout: read(&out), stderr: read(&error) }, wall), most)
 }
 
 /// `reqpath trace --json` with these arguments.
@@ -69,7 +93,56 @@ pub(crate) fn trace_by<S: AsRef<OsStr>>(mut command: Command, arguments: impl In
     run(command)
 }
 
+/// The published schema, as the program prints it.
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let printed = reqpath().arg("schema").output().expect("the program starts");
+    let schema = serde_json::from_slice(&printed.stdout).expect("the schema is JSON");
+    jsonschema::validator_for(&schema).expect("the schema is a schema")
+});
+
+/// Judges a report again, from standard input.
+pub(crate) fn judge_again(report: &str) -> Run {
+    let began = Instant::now();
+    let mut command = reqpath();
+    command
+        .args(["judge", "--json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    // Taken, so that it is closed afterwards. A program that does not want it is told by what it says instead.
+    let _ = child.stdin.take().expect("it is piped").write_all(report.as_bytes());
+    let output = child.wait_with_output().expect("the program ends");
+    Run::of(&output, began.elapsed())
+}
+
 impl Run {
+    /// What a process that has ended left behind.
+    pub(crate) fn of(output: &Output, wall: Duration) -> Self {
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            report: serde_json::from_str(&stdout).unwrap_or(Value::Null),
+            stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            wall,
+        }
+    }
+
+    /// What holds of every report, whatever was traced: it fits the schema, its verdict is what a second
+    /// judgement gives, and nothing in it drives a terminal.
+    #[track_caller]
+    fn assert_sound(&self) {
+        let errors: Vec<String> = SCHEMA.iter_errors(&self.report).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{}", self.told());
+        let again = judge_again(&self.stdout);
+        for part in ["verdict", "findings", "ruled_out", "next"] {
+            assert_eq!(again.report[part], self.report[part], "{part} when judged again\n{}", self.told());
+        }
+        let driving = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}');
+        assert!(!self.stdout.contains(driving), "control characters in {:?}", self.stdout);
+    }
+
     /// `reached`, `died`, `degraded`, `unknown`, or empty where there is no report.
     pub(crate) fn kind(&self) -> &str {
         self.report["verdict"]["kind"].as_str().unwrap_or_default()
@@ -102,6 +175,7 @@ impl Run {
     #[track_caller]
     pub(crate) fn assert_reached(&self) -> &Self {
         assert_eq!((self.kind(), self.status), ("reached", 0), "{}", self.told());
+        self.assert_sound();
         self
     }
 
@@ -109,6 +183,7 @@ impl Run {
     #[track_caller]
     pub(crate) fn assert_died(&self, code: &str) -> &Self {
         assert_eq!((self.kind(), self.code(), self.status), ("died", code, 1), "{}", self.told());
+        self.assert_sound();
         self
     }
 
@@ -116,6 +191,7 @@ impl Run {
     #[track_caller]
     pub(crate) fn assert_degraded(&self, code: &str) -> &Self {
         assert_eq!((self.kind(), self.code(), self.status), ("degraded", code, 1), "{}", self.told());
+        self.assert_sound();
         self
     }
 
