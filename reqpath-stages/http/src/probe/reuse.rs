@@ -174,10 +174,11 @@ impl Looks {
             return Ok(());
         }
         let pause = Instant::now();
+        let leaving = || spoken == Protocol::Http2 && wire.leaving();
         if let Some(error) = closed_meanwhile(line, record.idle_us.duration()).await {
             record.outcome = ReuseOutcome::ClosedBefore;
             record.closed_after_us = Some(pause.elapsed().into());
-            record.goaway = error.as_ref().and_then(find_go_away).unwrap_or_default();
+            record.goaway = leaving() || error.as_ref().and_then(find_go_away).unwrap_or_default();
             record.finish();
             return Ok(());
         }
@@ -191,7 +192,7 @@ impl Looks {
         if let Some(second) = second {
             record.outcome = outcome(&second, wire);
             record.status = second.status;
-            record.goaway = second.closed == Some(Closed::Goaway);
+            record.goaway = leaving() || second.closed == Some(Closed::Goaway);
             record.error = second.error;
         }
         record.finish();

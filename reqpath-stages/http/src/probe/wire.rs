@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// How many bytes received are kept, to say what it is when it is not HTTP.
 const KEPT: usize = 256;
+/// The type of an HTTP/2 frame that says that the peer is going away.
+const GOAWAY: u8 = 7;
 
 /// What passed over a connection, shared between the connection and whoever watches it.
 ///
@@ -25,6 +27,8 @@ pub(crate) struct Wire {
     last_write: AtomicU64,
     first_read: AtomicU64,
     ended: AtomicU8,
+    /// Whether a GOAWAY came, were this HTTP/2.
+    leaving: AtomicBool,
     start: Mutex<Start>,
     /// The first error that wraps another: an alert of TLS, for one.
     failure: Mutex<Option<io::Error>>,
@@ -57,6 +61,7 @@ impl Wire {
             last_write: AtomicU64::new(0),
             first_read: AtomicU64::new(0),
             ended: AtomicU8::new(0),
+            leaving: AtomicBool::new(false),
             start: Mutex::new(Start { bytes: [0; KEPT], length: 0 }),
             failure: Mutex::new(None),
             ask_kernel,
@@ -101,6 +106,11 @@ impl Wire {
         }
     }
 
+    /// Whether an HTTP/2 peer said that it is going away. Said in good order, it is no error to anybody else.
+    pub(crate) fn leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
     /// The first error that wraps another, for those who know what lies beneath.
     pub(crate) fn take_failure(&self) -> Option<io::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -137,6 +147,9 @@ impl Wire {
             return;
         }
         let before = add(&self.received, bytes.len());
+        if holds_goaway(bytes) {
+            self.leaving.store(true, Relaxed);
+        }
         if before == 0 {
             self.first_read.store(self.now(), Relaxed);
         }
@@ -179,6 +192,23 @@ impl Wire {
     fn start(&self) -> std::sync::MutexGuard<'_, Start> {
         self.start.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether these bytes, from the start of a frame on, hold a GOAWAY (RFC 9113, 6.8).
+///
+/// Anything else than HTTP/2 ends the walk at once: its first bytes announce a frame longer than they are.
+fn holds_goaway(mut bytes: &[u8]) -> bool {
+    while let Some((&[a, b, c, kind, flags, s1, s2, s3, s4], rest)) = bytes.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, a, b, c]);
+        if kind == GOAWAY && flags == 0 && length >= 8 && [s1, s2, s3, s4] == [0; 4] {
+            return true;
+        }
+        let Some(next) = usize::try_from(length).ok().and_then(|length| rest.get(length..)) else {
+            return false;
+        };
+        bytes = next;
+    }
+    false
 }
 
 fn time(counter: &AtomicU64) -> Option<Micros> {
@@ -274,5 +304,33 @@ impl AsyncWrite for Tap {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection()?.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, 0, 0, 0, 0, stream], payload].concat()
+    }
+
+    #[test]
+    fn a_goaway_is_seen_wherever_it_stands_among_frames() {
+        let goaway = frame(GOAWAY, 0, &[0; 8]);
+        let (answer, ping) = (frame(0, 1, b"hello"), frame(6, 0, &[7; 8]));
+        for bytes in
+            [goaway.clone(), [answer.clone(), goaway.clone()].concat(), [goaway.clone(), ping].concat()]
+        {
+            assert!(holds_goaway(&bytes), "{bytes:?}");
+        }
+        for bytes in
+            [answer.clone(), frame(0, 1, &goaway), b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), goaway[..8].to_vec()]
+        {
+            assert!(!holds_goaway(&bytes), "{bytes:?}");
+        }
+        // A frame without a payload takes the walk on, and an endless row of them ends with the bytes.
+        assert!(!holds_goaway(&vec![0; 9000]));
     }
 }
