@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use reqpath_core::{Case, Decline, End, Finding, Seen, Subject, cause};
+use reqpath_core::{Case, Decline, End, Finding, Scheme, Seen, Subject, cause};
 
 use super::BY_NO_STAGE;
 use super::survey::{Standing, Survey, standing_of};
 use super::words::{dig, text};
-use crate::evidence::Answer;
+use crate::evidence::{Answer, Asked};
 
 cause! {
     /// The nameservers give different addresses for the same name.
@@ -77,11 +77,19 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
                     .citing(other)
                     .next(dig(one, "+short"))
                     .next(dig(other, "+short"));
+                // Which of them is right, or behind, only the zone's own servers know.
+                let zone_asked = case.of::<Answer>(at).any(|answer| answer.asked == Asked::Authority);
+                let finding = if zone_asked { finding } else { finding.next(ask_the_zone(case)) };
                 return Ok(survey.road.cited(finding));
             }
         }
     }
     Err(compared.map_or(Decline::Absent, |one| Decline::not("the nameservers give the same addresses", one)))
+}
+
+fn ask_the_zone(case: &Case) -> String {
+    let scheme = if case.target().scheme() == Scheme::Https { "https" } else { "http" };
+    format!("reqpath trace --authority {scheme}://{}/", case.target().authority())
 }
 
 fn set(answer: &Answer) -> BTreeSet<IpAddr> {

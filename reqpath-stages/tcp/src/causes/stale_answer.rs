@@ -1,6 +1,6 @@
 //! `dns.stale_answer`
 
-use reqpath_core::{Case, Decline, End, Finding, Left, PeerAddr, Scope, Seen, Subject, Trial, cause};
+use reqpath_core::{Case, Decline, End, Finding, Left, PeerAddr, Scheme, Scope, Seen, Subject, Trial, cause};
 use reqpath_dns::{Answer, Asked, Outcome};
 
 use crate::evidence::Attempt;
@@ -57,7 +57,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let from = |authority: bool| answers.iter().filter(move |a| (a.asked == Asked::Authority) == authority);
     let cached = from(false).find(|answer| !answer.again && gives(answer)).ok_or(Decline::Absent)?;
     let Some(zone) = from(true).find(|answer| answer.record_type == cached.record_type) else {
-        return Err(Decline::needs(format!("reqpath trace --authority {}", case.target().authority())));
+        let scheme = if case.target().scheme() == Scheme::Https { "https" } else { "http" };
+        let look = format!("reqpath trace --authority {scheme}://{}/", case.target().authority());
+        return Err(Decline::needs(look));
     };
     if let Some(current) = from(true).find(|answer| gives(answer)) {
         return Err(Decline::not(format!("the zone's own server gives {} too", peer.ip()), current));
