@@ -41,7 +41,7 @@ const COPIES: u32 = 300;
 /// conformance::causes(&[&DIED]).check();
 /// ```
 pub fn causes(causes: &[&'static Cause]) -> CausesCheck {
-    CausesCheck { causes: causes.to_vec(), beside: Vec::new(), copies: COPIES }
+    CausesCheck { causes: causes.to_vec(), beside: Vec::new(), complete: false, copies: COPIES }
 }
 
 /// A check of causes to come; made by [`causes`].
@@ -50,15 +50,22 @@ pub fn causes(causes: &[&'static Cause]) -> CausesCheck {
 pub struct CausesCheck {
     causes: Vec<&'static Cause>,
     beside: Vec<&'static Cause>,
+    complete: bool,
     copies: u32,
 }
 
 impl CausesCheck {
     /// Causes of others that stand in the same catalogue, before these: those of `reqpath_stages`, mostly.
-    ///
-    /// Twins and symptoms must then be among these or those.
     pub fn beside(mut self, others: impl IntoIterator<Item = &'static Cause>) -> Self {
         self.beside.extend(others);
+        self
+    }
+
+    /// There are no others: twins and symptoms must be among these and those beside.
+    ///
+    /// Without this they may name any code, of stages that are not given here.
+    pub fn complete(mut self) -> Self {
+        self.complete = true;
         self
     }
 
@@ -87,7 +94,7 @@ impl CausesCheck {
         };
         let known: Vec<&'static str> = catalogue.iter().map(|cause| cause.code).collect();
         for cause in &self.causes {
-            documented::check(cause, &known, self.beside.is_empty(), &mut violations);
+            documented::check(cause, self.complete.then_some(&known[..]), &mut violations);
             if let Some(example) = recognised::example(cause, &catalogue, &mut violations) {
                 recognised::survive(&example, &[cause], &catalogue, self.copies, &mut violations);
             }

@@ -8,7 +8,7 @@ use super::violations::Violations;
 const SUMMARY_MOST: usize = 200;
 
 /// The doc comment has its parts, and the codes it names are codes.
-pub(super) fn check(cause: &Cause, known: &[&'static str], strangers: bool, violations: &mut Violations) {
+pub(super) fn check(cause: &Cause, known: Option<&[&'static str]>, violations: &mut Violations) {
     let (code, doc) = (cause.code, cause.doc);
     let summary = doc.summary();
     violations.unless(summary.ends_with('.') && summary.chars().count() <= SUMMARY_MOST, || {
@@ -24,15 +24,13 @@ pub(super) fn check(cause: &Cause, known: &[&'static str], strangers: bool, viol
         for other in list {
             violations.unless(is_code(other), || format!("{code}: `{other}` in `{name}` is no code"));
             violations.unless(*other != code, || format!("{code}: it names itself in `{name}`"));
-            // Codes of other people's stages are known only when they were given.
-            let own_station = other.split('.').next() == Some(cause.station());
-            let found = match other.strip_suffix('*') {
+            // Unless these are all there are, codes may be those of other people's stages.
+            let found = known.is_none_or(|known| match other.strip_suffix('*') {
                 Some(prefix) => known.iter().any(|known| known.starts_with(prefix)),
                 None => known.contains(other),
-            };
-            violations.unless(found || strangers && !own_station, || {
-                format!("{code}: `{other}` in `{name}` is the code of no cause given; `.beside(…)` gives those of others")
             });
+            violations
+                .unless(found, || format!("{code}: `{other}` in `{name}` is the code of no cause given"));
         }
     }
 }

@@ -169,9 +169,30 @@ impl Bench<'_> {
         let json = serde_json::to_value(report).unwrap_or(Value::Null);
         let text = json.to_string();
         for secret in SECRETS.into_iter().filter(|secret| text.contains(secret)) {
-            violations.add(format!("{name}: a secret of the request is in the report: {secret}"));
+            let place = place(&json, secret).unwrap_or_default();
+            violations.add(format!("{name}: a secret of the request is in the report, at {place}: {secret}"));
         }
         recognised::survive(&json, stage.causes(), self.catalogue, COPIES, violations);
+    }
+}
+
+/// Where in a document a text stands, as a JSON pointer; for an observation, its kind as well.
+fn place(value: &Value, text: &str) -> Option<String> {
+    match value {
+        Value::String(string) => string.contains(text).then(String::new),
+        Value::Array(list) => list.iter().zip(0..).find_map(|(child, index)| {
+            let kind = child
+                .get("kind")
+                .and_then(Value::as_str)
+                .map(|kind| format!(" ({kind})"))
+                .unwrap_or_default();
+            Some(format!("/{index}{kind}{}", place(child, text)?))
+        }),
+        Value::Object(map) => map.iter().find_map(|(name, child)| {
+            let here = name.contains(text).then(String::new);
+            Some(format!("/{name}{}", here.or_else(|| place(child, text))?))
+        }),
+        _ => None,
     }
 }
 
@@ -219,6 +240,16 @@ fn worlds() -> Vec<World> {
                 .any_name(Lookup::addresses([[192, 0, 2, 1]]))
                 .rest_absent()
                 .build()
+        }),
+        world("every peer repeats what it hears", || {
+            let parrot = FakeVantage::builder().any_tcp(|mut exchange: Exchange| async move {
+                let heard = String::from_utf8_lossy(&exchange.read_head().await?).replace("\r\n", " ");
+                let said =
+                    format!("HTTP/1.1 400 {heard}\r\nx-heard: {heard}\r\nlocation: /{heard}\r\n\r\n{heard}");
+                exchange.write_all(said.as_bytes()).await
+            });
+            let parrot = parrot.any_udp(|heard: &[u8]| heard.to_vec());
+            parrot.any_name(Lookup::addresses([[192, 0, 2, 1]])).rest_absent().build()
         }),
         world("every peer talks nonsense", || {
             let nonsense = FakeVantage::builder().any_tcp(|mut exchange: Exchange| async move {

@@ -91,7 +91,7 @@ impl StageCheck {
         self
     }
 
-    /// Causes of others that the stage's own name as twins or symptoms.
+    /// Causes of others that stand in the same catalogue, before the stage's own.
     pub fn beside(mut self, others: impl IntoIterator<Item = &'static Cause>) -> Self {
         self.beside.extend(others);
         self
