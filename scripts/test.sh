@@ -40,9 +40,17 @@ section "Tests"
 before=$(rooms)
 cargo test --workspace --all-features --locked
 
+section "A project outside this workspace"
+# The same versions as here; the lock of somebody else's project is not ours to keep.
+cp Cargo.lock examples/downstream/Cargo.lock
+cargo test --manifest-path examples/downstream/Cargo.toml --target-dir target
+
 section "Nothing is left behind"
 left_behind "$before"
 echo "no private directory is left"
+
+section "The benchmarks run"
+cargo bench --package reqpath-benches --locked -- --quick
 
 section "Documentation without warnings"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
@@ -54,6 +62,11 @@ if ! diff -u docs/causes.md <(target/debug/reqpath causes --markdown); then
     exit 1
 fi
 echo "docs/causes.md is what the catalogue says"
+if ! diff -u docs/report.schema.json <(target/debug/reqpath schema); then
+    echo "docs/report.schema.json is stale: target/debug/reqpath schema > docs/report.schema.json" >&2
+    exit 1
+fi
+echo "docs/report.schema.json is what the program writes"
 
 section "Licences, bans and sources of dependencies"
 # Advisories are left out: their database cannot be reached from every machine that runs this.

@@ -15,3 +15,12 @@ pub mod vantage;
 pub use dns::FakeDns;
 pub use mock::MockUpstream;
 pub use vantage::FakeVantage;
+
+/// The pages of `docs/` that show the testkit, so that their examples are compiled and run.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/test-a-proxy-configuration.md")]
+    struct TestAProxyConfiguration;
+    #[doc = include_str!("../../docs/write-a-health-checker.md")]
+    struct WriteAHealthChecker;
+}

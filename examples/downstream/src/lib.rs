@@ -1,0 +1,1 @@
+//! The project itself; what matters here is `site.conf` and the tests of it.
