@@ -90,6 +90,11 @@ impl Pipeline {
         &self.catalogue
     }
 
+    /// The names of its stages, in their order.
+    pub fn stage_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.stages.iter().map(|stage| stage.name())
+    }
+
     /// Everything one trace would contact, at most: what a dry run prints.
     #[must_use]
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
