@@ -10,6 +10,8 @@ pub mod mock;
 pub mod pki;
 #[cfg(unix)]
 pub mod real;
+#[cfg(feature = "scenarios")]
+pub mod scenario;
 pub mod vantage;
 
 pub use dns::FakeDns;
