@@ -7,7 +7,7 @@ mod common;
 mod tls_front;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use common::{Run, name, reqpath, run, trace};
@@ -307,9 +307,9 @@ fn what_peers_say_drives_no_terminal_wherever_it_stands() {
     let evil = "\u{1b}]0;owned\u{7}\u{202e}";
     let greeting = MockUpstream::builder().connections(Connection::greets(format!("220 {evil}\r\n"))).start();
     let greeting = greeting.unwrap();
-    let redirecting = answering(Reply::raw(format!(
-        "HTTP/1.1 302 Found\r\nlocation: http://x.test/%1b[31m\u{202e}\u{9b}\r\ncontent-length: 0\r\n\r\n"
-    )));
+    let redirecting = answering(Reply::raw(
+        "HTTP/1.1 302 Found\r\nlocation: http://x.test/%1b[31m\u{202e}\u{9b}\r\ncontent-length: 0\r\n\r\n",
+    ));
     let proxy = answering(Reply::raw(format!(
         "HTTP/1.1 502 \u{202e}\r\nvia: 1.1 \u{202e}\r\nserver: {}\r\n\r\n",
         "\u{200f}x"
@@ -409,6 +409,29 @@ fn a_deadline_alone_bounds_the_trace() {
         let limit = Duration::from_millis(800);
         assert!(best.into_iter().any(|wall| wall <= limit), "{arguments:?} never ended in {limit:?}");
     }
+}
+
+#[test]
+fn the_time_to_connect_bounds_every_step_to_a_connection() {
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (secured, server) =
+        (format!("https://{}/", deaf.local_addr().unwrap()), silent.local_addr().unwrap().to_string());
+    let named = format!("http://{}/", name());
+    let cases: [(&[&str], &str); 2] =
+        [(&[&secured], "tls.timed_out"), (&["--dns-server", &server, &named], "dns.timed_out")];
+    for (arguments, code) in cases {
+        let run = trace([&["--connect-timeout", "0.4", "--max-time", "20"], arguments].concat());
+        run.assert_died(code).assert_not_blamed("client.deadline_too_short");
+        // The looks after a failure have their own time; no step waits for the request's.
+        assert!(run.wall < Duration::from_secs(8), "{:?}", run.wall);
+        let trial = run.seen("request.trial")[0];
+        let elapsed = trial["elapsed_us"].as_u64().unwrap();
+        assert!((300_000..3_000_000).contains(&elapsed), "{}", run.told());
+    }
+    // An answer has the request's time, not the connection's.
+    let slow = answering(Reply::ok("at last").delay(Duration::from_millis(900)));
+    trace(["--connect-timeout", "0.4", "--max-time", "8", &slow.url("/")]).assert_reached();
 }
 
 #[test]
