@@ -1,6 +1,7 @@
 //! Running every recogniser for every subject of its scope.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,59 +25,71 @@ pub(super) struct Found {
     subjects: Subjects,
 }
 
-/// The subjects of each width.
+/// The subjects of each width, gathered when first asked for.
+#[derive(Default)]
 struct Subjects {
-    path: [Subject; 1],
-    hops: Vec<Subject>,
-    legs: Vec<Subject>,
-    addresses: Vec<Subject>,
-    samples: Vec<Subject>,
-    attempts: Vec<Subject>,
+    hops: OnceCell<Gathered>,
+    legs: OnceCell<Gathered>,
+    addresses: OnceCell<Gathered>,
+    samples: OnceCell<Gathered>,
+    attempts: OnceCell<Gathered>,
+}
+
+/// Subjects of one width, and how many there would be.
+struct Gathered {
+    subjects: Vec<Subject>,
+    of: usize,
 }
 
 impl Subjects {
-    fn of(case: &Case, errors: &mut Vec<ProbeError>) -> Self {
-        let mut bounded = |mut subjects: Vec<Subject>, what: &str| {
-            if subjects.len() > MOST_SUBJECTS {
-                let message =
-                    format!("only the first {MOST_SUBJECTS} of {} {what} were judged", subjects.len());
-                errors.push(ProbeError::new("judge", message));
-                subjects.truncate(MOST_SUBJECTS);
-            }
-            subjects
+    fn of_scope(&self, scope: Scope, case: &Case) -> &[Subject] {
+        static PATH: [Subject; 1] = [Subject::Path];
+        let hops = || case.path().hops.iter().map(|hop| Subject::Hop(hop.id.clone())).collect();
+        let gathered = match scope {
+            Scope::Path => return &PATH,
+            Scope::Hop => self.hops.get_or_init(|| Gathered::of(hops())),
+            Scope::Leg => self.legs.get_or_init(|| Gathered::of(case.legs())),
+            Scope::Address => self.addresses.get_or_init(|| Gathered::of(case.addresses())),
+            Scope::Sample => self.samples.get_or_init(|| Gathered::of(case.samples())),
+            Scope::Attempt => self.attempts.get_or_init(|| Gathered::of(case.attempts())),
         };
-        let hops = case.path().hops.iter().take(MOST_SUBJECTS).map(|hop| Subject::Hop(hop.id.clone()));
-        Self {
-            path: [Subject::Path],
-            hops: hops.collect(),
-            legs: bounded(case.legs(), "legs"),
-            addresses: bounded(case.addresses(), "addresses"),
-            samples: bounded(case.samples(), "samples"),
-            attempts: bounded(case.attempts(), "attempts"),
-        }
+        &gathered.subjects
     }
 
-    fn of_scope(&self, scope: Scope) -> &[Subject] {
-        match scope {
-            Scope::Path => &self.path,
-            Scope::Hop => &self.hops,
-            Scope::Leg => &self.legs,
-            Scope::Address => &self.addresses,
-            Scope::Sample => &self.samples,
-            Scope::Attempt => &self.attempts,
-        }
+    /// What is left unjudged.
+    fn left_out(&self) -> impl Iterator<Item = ProbeError> {
+        let widths = [
+            (&self.hops, "hops"),
+            (&self.legs, "legs"),
+            (&self.addresses, "addresses"),
+            (&self.samples, "samples"),
+            (&self.attempts, "attempts"),
+        ];
+        widths.into_iter().filter_map(|(gathered, what)| {
+            let of = gathered.get()?.of;
+            let message = || format!("only the first {MOST_SUBJECTS} of {of} {what} were judged");
+            (of > MOST_SUBJECTS).then(|| ProbeError::new("judge", message()))
+        })
+    }
+}
+
+impl Gathered {
+    fn of(mut subjects: Vec<Subject>) -> Self {
+        let of = subjects.len();
+        subjects.truncate(MOST_SUBJECTS);
+        Self { subjects, of }
     }
 }
 
 impl Found {
     pub(super) fn by(case: &Case, catalogue: &Catalogue) -> Self {
         let mut errors = Vec::new();
-        let subjects = Subjects::of(case, &mut errors);
+        let subjects = Subjects::default();
         let (mut list, mut needed) = (Vec::new(), Vec::new());
         // Why one declines is asked again, and only of a verdict's twins.
         case.want_reasons(false);
         for &cause in catalogue.asked_of(case) {
-            for at in subjects.of_scope(cause.scope) {
+            for at in subjects.of_scope(cause.scope, case) {
                 // A recogniser never panics; one of a user's own that does costs its own cause only.
                 let asked = catch_unwind(AssertUnwindSafe(|| (cause.recognise)(case, at)));
                 let asked = asked.unwrap_or_else(|_| {
@@ -103,6 +116,7 @@ impl Found {
             }
         }
         case.want_reasons(true);
+        errors.extend(subjects.left_out());
         Self { list, needed, errors, subjects }
     }
 
@@ -139,7 +153,8 @@ impl Found {
             twin && !self.list.iter().any(|(found, _)| found.code == other.code)
         });
         let because = |other: &'static Cause| {
-            let subjects = self.subjects.of_scope(other.scope).iter().filter(|subject| subject.meets(at));
+            let subjects =
+                self.subjects.of_scope(other.scope, case).iter().filter(|subject| subject.meets(at));
             subjects.into_iter().find_map(|subject| match (other.recognise)(case, subject) {
                 Err(Decline::Not { because, cites }) => {
                     Some(RuledOut::new(other.code.to_owned(), because.into_owned(), cites))

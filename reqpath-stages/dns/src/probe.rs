@@ -84,9 +84,10 @@ impl Stage for Dns {
                     host.to_owned(),
                 ));
             }
-            road::system(&self.options, at, cx, host).await?
+            // On the heap of its own, so that addresses, which need no look-up, do not carry its room.
+            Box::pin(road::system(&self.options, at, cx, host)).await?
         } else {
-            let road = road::given(&self.options, at, cx, host).await?;
+            let road = Box::pin(road::given(&self.options, at, cx, host)).await?;
             if look_beside {
                 let options = Arc::clone(&self.options);
                 cx.aside(beside::given(cx.clone(), at.clone(), options, host.to_owned(), road.asked));

@@ -76,7 +76,8 @@ impl Stage for Tls {
         let beneath = cx.take::<Again>(at);
         let peer = dialled.peer;
         let at_peer = at.at_address(peer);
-        match self.setup.shake(cx, &at_peer, dialled, Purpose::Road).await? {
+        // On the heap of its own, so that requests in the clear do not carry its room.
+        match Box::pin(self.setup.shake(cx, &at_peer, dialled, Purpose::Road)).await? {
             Shaken::Secured(tls, protocol) => {
                 if self.setup.speaks_nothing_else(protocol.as_deref()) {
                     return Ok(Left::Dead);

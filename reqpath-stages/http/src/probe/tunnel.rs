@@ -61,7 +61,8 @@ impl Stage for Tunnel {
         };
         let missing = Error::NothingHandedOn { stage: NAME, what: "a connection" };
         let dialled = cx.take::<Dialled>(at).ok_or(missing)?;
-        let Some(through) = connect(at, cx, &proxy, dialled).await? else { return Ok(Left::Dead) };
+        // On the heap of its own, so that the many requests without a proxy do not carry its room.
+        let Some(through) = Box::pin(connect(at, cx, &proxy, dialled)).await? else { return Ok(Left::Dead) };
         cx.hand_on(at, through);
         if let Some(Again(beneath)) = cx.take(at) {
             cx.hand_on(at, Again(Arc::new(Through { beneath, proxy })));
