@@ -43,6 +43,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The whole road goes over it like over any other place:
+//!
+//! ```
+//! use reqpath_core::{Target, Trace};
+//! use reqpath_stages::Road;
+//! use reqpath_testkit::vantage::{Dial, FakeVantage, Lookup};
+//! use reqpath_testkit::{assert_died, assert_reached};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let vantage = FakeVantage::builder()
+//!     .name("shop.test", Lookup::addresses([[192, 0, 2, 7]]))
+//!     .tcp(([192, 0, 2, 7], 80), Dial::in_turn([Dial::answers("HTTP/1.1 204 No Content\r\n\r\n"), Dial::silent()]))
+//!     .rest_absent()          // the looks beside the road find nothing, and that is no failure
+//!     .build();
+//! let pipeline = Road::new().road_only().pipeline()?;
+//! let trace = || Ok::<_, reqpath_core::TargetError>(Trace::new(Target::get("http://shop.test/")?, vantage.clone()));
+//!
+//! assert_reached!(pipeline.trace(trace()?).await, with "HTTP/1.1 204");
+//! assert_died!(pipeline.trace(trace()?.without_last_try()).await, of "tcp.timed_out");
+//! vantage.verify()?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod builder;
 mod clock;

@@ -1,11 +1,12 @@
 //! Faults of a connection and of an answer in plain HTTP.
 
 use reqpath_core::Report;
+use reqpath_testkit::FakeVantage;
 use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply};
 use reqpath_testkit::vantage::{Dial, Exchange};
 use tokio::io::AsyncWriteExt;
 
-use crate::body::{OK, Real, compare, one, road};
+use crate::body::{OK, Real, compare, figures, one, road};
 
 /// A plain HTTP server that says these bytes, on sockets and in memory.
 #[track_caller]
@@ -108,4 +109,24 @@ fn a_server_of_another_protocol() {
     let ssh = "SSH-2.0-OpenSSH_9.2p1\r\n";
     let real = MockUpstream::builder().connections(Connection::answers(ssh)).start().unwrap();
     compare("http://ADDRESS/x", road(), Real::mock(real), |address| one(address, Dial::answers(ssh)));
+}
+
+#[test]
+fn one_dead_address_of_two() {
+    let real = MockUpstream::start(Reply::raw(OK)).unwrap();
+    let port = real.address().port();
+    let mut road = road();
+    // The dead one comes first, so that the road meets it.
+    road.client.resolve = vec![format!("shop.test:{port}:127.0.0.2,127.0.0.1").parse().unwrap()];
+    let report = compare("http://shop.test:PORT/x", road, Real::mock(real), |address| {
+        let dead = ([127, 0, 0, 2], address.port());
+        FakeVantage::builder()
+            .tcp(dead, Dial::refused().kernel(figures()))
+            .expect(1)
+            .tcp(address, Dial::answers(OK).kernel(figures()))
+            .expect(1)
+            .build()
+    });
+    reqpath_testkit::assert_reached!(report);
+    reqpath_testkit::assert_warned!(report, "dns.dead_address");
 }
