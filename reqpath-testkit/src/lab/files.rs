@@ -1,6 +1,7 @@
 //! The files that a host sees in place of this machine's: resolver settings, hosts, environment.
 
 use std::{
+    env,
     fs::{self, File, Permissions},
     io,
     os::unix::{
@@ -13,6 +14,7 @@ use std::{
 
 use nix::{
     mount::{MsFlags, mount},
+    sys::statvfs::statvfs,
     unistd::Uid,
 };
 
@@ -127,6 +129,10 @@ pub(super) struct LabDirectory {
 }
 
 const PREFIX: &str = "reqpath-lab-";
+/// A file system in memory, where there is one.
+const MEMORY: &str = "/dev/shm";
+/// Room for some dozens of databases, in bytes: 1 GiB.
+const PLENTY: u64 = 1 << 30;
 /// What is being killed while it is swept up may write once more.
 const BROOM: &str = r#"read -r gone
 for pause in 0 0.1 0.2 0.5 1 2; do rm -rf -- "$1" "$2" && break; sleep $pause; done"#;
@@ -137,7 +143,8 @@ impl LabDirectory {
     pub(super) fn create() -> Result<Self, Error> {
         let failed = |source| Error::io("make the directory of a lab", source);
         sweep();
-        let fresh = tempfile::Builder::new().prefix(".reqpath-lab-new-").tempdir().map_err(failed)?;
+        let fresh =
+            tempfile::Builder::new().prefix(".reqpath-lab-new-").tempdir_in(base()).map_err(failed)?;
         let lock = File::create(fresh.path().join("lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         // Some servers run as users who must get to their rooms, and need not see what is beside these.
@@ -187,9 +194,18 @@ impl Drop for LabDirectory {
     }
 }
 
+/// Where labs have their directories: in memory where there is plenty, as a database writes a thousand
+/// files before it is ready, and else, or when told, where temporary files are.
+fn base() -> PathBuf {
+    let memory = Path::new(MEMORY);
+    let plenty = || statvfs(memory).is_ok_and(|has| has.blocks_available() * has.fragment_size() >= PLENTY);
+    if env::var_os("TMPDIR").is_none() && plenty() { memory.to_owned() } else { env::temp_dir() }
+}
+
 /// Removes the directories of labs whose process is gone.
 fn sweep() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    let bases = [env::temp_dir(), MEMORY.into()];
+    let entries = bases.iter().filter_map(|base| fs::read_dir(base).ok()).flatten();
     for entry in entries.flatten() {
         // What another user put there is not ours to open: it could be a pipe that blocks.
         let ours =

@@ -68,16 +68,6 @@ impl Postgres {
         PostgresBuilder::default()
     }
 
-    /// Prepares the data directory that every server of this process copies, where it is not yet.
-    ///
-    /// What goes wrong shows when a server is started.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn prepare() {
-        let Ok(binary) = binary() else { return };
-        let programs = binary.parent().map(Path::to_owned).unwrap_or_default();
-        drop(TEMPLATES.of(&binary, || prepared(&programs)));
-    }
-
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
