@@ -191,10 +191,18 @@ impl Dials for Turns {
 /// Connects the fake's end with a mock on loopback, resets included.
 fn bridge(to: SocketAddr) -> Dial {
     Dial::serve(move |mut exchange: Exchange| async move {
-        let mut stream = TcpStream::connect(to).await?;
-        stream.set_nodelay(true)?;
-        match tokio::io::copy_bidirectional(&mut exchange, &mut stream).await {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => exchange.reset(),
+        // A mock that resets at once may do so before the connecting is over.
+        let carried = async {
+            let mut stream = TcpStream::connect(to).await?;
+            stream.set_nodelay(true)?;
+            tokio::io::copy_bidirectional(&mut exchange, &mut stream).await
+        };
+        match carried.await {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
+            {
+                exchange.reset();
+            }
             _ => {}
         }
         Ok(())

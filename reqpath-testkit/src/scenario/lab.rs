@@ -25,8 +25,8 @@ use crate::real::{Knot, Nginx, NginxBuilder, Unbound, Zone};
 const CABLE: Duration = Duration::from_millis(1);
 /// More connections than a queue of length zero holds.
 const FILLERS_MOST: usize = 64;
-/// A port of the nameserver's host where nobody is.
-const NOBODY: u16 = 5399;
+/// Where a nameserver is that knows nothing of the zones it is asked for.
+const LAME_PORT: u16 = 5399;
 
 /// Everybody of a scenario, in a lab.
 pub(super) struct Roads {
@@ -70,11 +70,12 @@ impl Roads {
             let server = FakeDns::builder().bind_exactly(DNS).fault(On::any(), dns::Fault::garbage());
             Box::new(host.run(|| server.start())?.map_err(setup("start the nameserver"))?)
         } else if has(Dns::Servfail) {
-            // Whom it would have to ask is not there.
-            let nobody = SocketAddr::new(DNS.ip(), NOBODY);
+            // Whom it has to ask refuses, for it has other zones only.
+            let at = SocketAddr::new(DNS.ip(), LAME_PORT);
+            let lame = Knot::builder().at(at).zone(Zone::new("elsewhere.test", "www A 192.0.2.99"));
+            self._parts.push(Box::new(host.start(|| lame.start())?));
             let zones = script.topology.zones.iter();
-            let server =
-                zones.fold(Unbound::builder().at(DNS), |server, zone| server.forward(&zone.origin, nobody));
+            let server = zones.fold(Unbound::builder().at(DNS), |server, zone| server.ask(&zone.origin, at));
             Box::new(host.start(|| server.start())?)
         } else if has(Dns::Refused) {
             Box::new(host.start(|| Unbound::builder().at(DNS).refusing().start())?)
