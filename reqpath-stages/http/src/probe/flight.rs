@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape_bytes};
+use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape};
 use tokio::time::Instant;
 
 use super::broken::{How, Told, scrubbed, words};
@@ -15,7 +15,7 @@ use super::line::{Broken, Sent};
 use super::progress::{BODY_START, Progress, SEARCHED};
 use super::reuse::figures;
 use super::wire::Wire;
-use crate::evidence::{End, Exchange, FEW, Headers, Protocol};
+use crate::evidence::{End, Exchange, FEW, Headers, Protocol, scrubber};
 
 /// How many samples keep their headers in full: the first show what there is, thousands fill the memory.
 const IN_FULL: u32 = 32;
@@ -127,7 +127,13 @@ impl Flight {
         let clock = self.cx.vantage().now().duration_since(UNIX_EPOCH);
         exchange.clock_s = clock.ok().and_then(|clock| i64::try_from(clock.as_secs()).ok());
         if let Some(reason) = response.extensions().get::<ReasonPhrase>() {
-            exchange.reason = Some(escape_bytes(reason.as_bytes(), 100));
+            // A server may say the request back in its status line.
+            let said = String::from_utf8_lossy(reason.as_bytes());
+            let said = match exchange.request.target() {
+                Some(target) => scrubber(target).scrub(&said).into_owned(),
+                None => said.into_owned(),
+            };
+            exchange.reason = Some(escape(&said, 100));
         }
         let searching = expect.as_ref().is_some_and(|expect| expect.body.is_some());
         if let Some(expect) = expect.filter(|expect| !expect.headers.is_empty()) {
