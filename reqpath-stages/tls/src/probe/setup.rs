@@ -98,8 +98,8 @@ impl Ready {
         })
     }
 
-    /// Whether a client certificate is shown to servers that ask.
-    pub(crate) fn shows_certificate(&self) -> bool {
+    /// Whether there is a client certificate for servers that ask.
+    pub(crate) fn has_certificate(&self) -> bool {
         self.identity.is_some()
     }
 
@@ -128,8 +128,9 @@ impl Ready {
         now: rustls_pki_types::UnixTime,
         lenient: bool,
         send_name: bool,
+        shows_certificate: bool,
     ) -> (Arc<Watch>, Arc<ClientConfig>) {
-        let identity = self.identity.clone();
+        let identity = self.identity.clone().filter(|_| shows_certificate);
         let watch = Arc::new(Watch::new(Arc::clone(&self.verifier), identity, now, self.verifies, lenient));
         let mut config = self.base.clone();
         config.dangerous().set_certificate_verifier(Arc::clone(&watch) as _);
@@ -257,7 +258,7 @@ mod tests {
         let ready = setup.ready().unwrap();
         let began = Instant::now();
         for _ in 0..1000 {
-            std::hint::black_box(ready.watched(UnixTime::now(), false, true));
+            std::hint::black_box(ready.watched(UnixTime::now(), false, true, true));
         }
         // A handshake costs half a millisecond of CPU; this is a debug build on a busy machine.
         assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-use reqpath_core::{Context, Dialled, Subject, escape_bytes};
+use reqpath_core::{Context, Dialled, Subject, Target, escape_bytes};
 use rustls::{AlertDescription, ClientConnection, Error, PeerMisbehaved, ProtocolVersion};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
@@ -56,7 +56,8 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
             ..Handshake::default()
         },
     );
-    let (watch, config) = ready.watched(now, how.lenient, how.send_name);
+    let shows = ready.has_certificate() && is_meant_for(cx.target());
+    let (watch, config) = ready.watched(now, how.lenient, how.send_name, shows);
     let tap = Tap::new(dialled.connection, how.limit);
     let result = TlsConnector::from(config).connect(how.name.clone(), tap).into_fallible().await;
     let sight = watch.take();
@@ -77,6 +78,7 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
         }
     };
     record.total_us = Some(began.elapsed().into());
+    record.certificate_sent = sight.request.is_some() && shows;
     note_sight(&mut record, ready, sight);
     match shaken {
         Ok((tls, protocol)) => {
@@ -113,6 +115,12 @@ fn note_agreed(record: &mut Handshake, session: &ClientConnection) {
     });
 }
 
+/// Whether the caller's certificate is for this host: a redirect to another one leaves all credentials behind.
+fn is_meant_for(target: &Target) -> bool {
+    let first = target.redirected_from().first();
+    first.is_none_or(|first| Target::get(first).is_ok_and(|first| first.host() == target.host()))
+}
+
 fn note_sight(record: &mut Handshake, ready: &Ready, sight: Sight) {
     record.served = sight.chain.len();
     if let Some(leaf) = sight.chain.first() {
@@ -125,7 +133,6 @@ fn note_sight(record: &mut Handshake, ready: &Ready, sight: Sight) {
         });
     }
     record.name_fits = sight.name_fits;
-    record.certificate_sent = sight.request.is_some() && ready.shows_certificate();
     record.certificate_request = sight.request;
     record.chain = ready.shared(sight.chain);
 }
