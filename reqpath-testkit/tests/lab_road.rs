@@ -15,7 +15,9 @@ use std::{
 
 use reqpath_core::{Report, Target, Trace};
 use reqpath_stages::Road;
-use reqpath_testkit::lab::{self, Filter, Rejection, WholeRoad, road::RoadBuilder, road::TrafficPolicy};
+use reqpath_testkit::lab::{
+    self, Error, Filter, Rejection, WholeRoad, road::RoadBuilder, road::TrafficPolicy,
+};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +30,11 @@ fn beside() -> RwLockReadGuard<'static, ()> {
 }
 
 fn build(road: RoadBuilder) -> Option<WholeRoad> {
-    lab::or_skip(road.build())
+    let road = lab::or_skip(road.build())?;
+    let curl = road.client.command("curl").arg("--version").output();
+    let missing = |_| Error::Missing { program: "curl".to_owned(), package: "curl".to_owned() };
+    lab::or_skip(curl.map_err(missing))?;
+    Some(road)
 }
 
 /// The status and the body of an answer, as curl in the client host gets them.

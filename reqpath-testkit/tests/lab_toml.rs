@@ -1,6 +1,6 @@
 //! Labs from TOML files, built and used.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
 
 use std::{
     io::{self, Read as _, Write as _},

@@ -33,6 +33,15 @@
 //! # drop(listener);
 //! ```
 //!
+//! What a host is good for:
+//! - [`Host::vantage`] and [`Host::trace`]: looking from there, with that host's names and routes;
+//! - [`Host::start`]: real servers, nginx to PostgreSQL, as processes of the host;
+//! - [`Host::run`], [`Host::spawn`], [`Host::command`]: anything else, a fake server or a program;
+//! - [`Host::impose`], [`Host::add_dead_route`], [`Host::set_mtu`], …: breaking it.
+//!
+//! A lab can be written in a file as well ([`Lab::from_toml`]), and [`WholeRoad`] is one that is ready:
+//! a client, DNS, two proxies, a Service on its nodes, Pods and a database.
+//!
 //! It needs root, or a user namespace (see [`rootless`]); nftables rules need the `nft` program, and slow
 //! cables need `/dev/net/tun`. What it does not separate: files other than the ones named above (so a
 //! socket in the file system reaches this machine's programs), users, and the view of processes in `/proc`.

@@ -27,7 +27,7 @@ impl Lab {
     ///
     /// let lab = Lab::from_toml(r#"
     ///     switches = ["lan"]                                  # optional, as nearly everything
-    ///     # ipv6 = false
+    ///     ## ipv6 = false
     ///
     ///     [hosts.client]
     ///     nameservers = ["edge"]                              # a host or an address
@@ -35,7 +35,7 @@ impl Lab {
     ///     knows = { "shop.test" = "server" }                  # its hosts file
     ///     environment = { LANG = "C" }
     ///     sysctls = { "net.ipv4.tcp_syn_retries" = 2 }
-    ///     # without_routes = true
+    ///     ## without_routes = true
     ///     routes = { "203.0.113.0/24" = "edge" }
     ///
     ///     [hosts.edge]
@@ -56,15 +56,15 @@ impl Lab {
     ///     [[links]]
     ///     between = ["edge", "server"]
     ///     mtu = 1400
-    ///     # delay = "20ms"                                    # each way; needs /dev/net/tun
-    ///     # lose_percent = 5                                  # each way; needs nftables, as all of these:
+    ///     ## delay = "20ms"                                    # each way; needs /dev/net/tun
+    ///     ## lose_percent = 5                                  # each way; needs nftables, as all of these:
     ///
-    ///     # [hosts.edge.filters.closed]
-    ///     # packets = "forwarded"                             # or "incoming", "outgoing"
-    ///     # tcp_port = 8080                                   # or udp_port, opening, from, to
-    ///     # action = { reject = "tcp-reset" }                 # or "drop", { lose_percent = 20 }
-    ///     # [hosts.edge]
-    ///     # rules = "table inet mine { … }"                   # as nft -f reads it
+    ///     ## [hosts.edge.filters.closed]
+    ///     ## packets = "forwarded"                             # or "incoming", "outgoing"
+    ///     ## tcp_port = 8080                                   # or udp_port, opening, from, to
+    ///     ## action = { reject = "tcp-reset" }                 # or "drop", { lose_percent = 20 }
+    ///     ## [hosts.edge]
+    ///     ## rules = "table inet mine { … }"                   # as nft -f reads it
     /// "#).unwrap();
     /// let Some(lab) = lab::or_skip(lab.build()) else { return };
     /// assert_eq!(lab["edge"].ipv4().to_string(), "10.7.0.1");

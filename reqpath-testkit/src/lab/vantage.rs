@@ -36,17 +36,25 @@ impl Host {
     /// blocking code; several may be under way at a time.
     ///
     /// ```
-    /// use reqpath_core::{Pipeline, Target, Trace};
-    /// use reqpath_testkit::lab::{self, HostSpec, Lab};
+    /// use reqpath_core::{Target, Trace};
+    /// use reqpath_stages::Road;
+    /// use reqpath_testkit::{MockUpstream, lab::{self, HostSpec, Lab}, mock::Reply};
     ///
-    /// let lab = Lab::builder().host(HostSpec::new("client").knows("shop.test", "192.0.2.7"));
+    /// let lab = Lab::builder()
+    ///     .host(HostSpec::new("client").knows("shop.test", "server"))
+    ///     .host("server")
+    ///     .link("client", "server")
+    ///     .without_ipv6();
     /// let Some(lab) = lab::or_skip(lab.build()) else { return };
-    /// let client = &lab["client"];
+    /// let address = (lab["server"].ipv4(), 80).into();
+    /// let shop = MockUpstream::builder().bind_exactly(address).reply(Reply::ok("open"));
+    /// let shop = lab["server"].run(|| shop.start()).unwrap().unwrap();
     ///
-    /// let pipeline = Pipeline::builder().build().unwrap();    // no stages: it sees nothing
+    /// let (client, pipeline) = (&lab["client"], Road::new().pipeline().unwrap());
     /// let target = Target::get("http://shop.test/").unwrap();
     /// let report = client.trace(&pipeline, Trace::new(target, client.vantage())).unwrap();
-    /// assert!(report.observations.is_empty());
+    /// assert_eq!(report.verdict.unwrap().kind(), "reached");
+    /// # drop(shop);
     /// ```
     ///
     /// # Errors

@@ -75,7 +75,7 @@ impl Application {
                     Err(error) => tracing::warn!(%error, "an application cannot listen"),
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })?;
         Ok(Self { served, _background: background })
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use super::super::{Host, Lab};
+use super::super::{Cidr, Host, Lab};
 use crate::real::Zone;
 
 /// The zone of every name.
@@ -36,7 +36,5 @@ pub(super) fn zone(lab: &Lab) -> Zone {
 
 /// The addresses of a host on a network; none where it is not on it.
 pub(super) fn ips_on(host: &Host, network: &str) -> Vec<IpAddr> {
-    host.interface_on(network)
-        .map(|on| on.addresses.iter().map(|cidr| cidr.ip()).collect())
-        .unwrap_or_default()
+    host.interface_on(network).map(|on| on.addresses.iter().map(Cidr::ip).collect()).unwrap_or_default()
 }
