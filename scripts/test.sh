@@ -50,7 +50,8 @@ left_behind "$before"
 echo "no private directory is left"
 
 section "The benchmarks run"
-cargo bench --package reqpath-benches --locked -- --quick
+# Unoptimised: whether they run is asked here, not how fast.
+cargo bench --package reqpath-benches --profile dev --locked -- --quick
 
 section "Documentation without warnings"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
