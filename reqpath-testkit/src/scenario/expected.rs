@@ -86,9 +86,9 @@ impl ExpectedText {
         };
         let mut found = Vec::new();
         if missing.is_empty() {
-            self.with_all(verdict, &mut found)
+            self.with_all(verdict, &mut found);
         } else {
-            self.with_less(verdict, missing, &mut found)
+            self.with_less(verdict, missing, &mut found);
         }
         if let Some(expected) = &self.warnings {
             compare("warnings", &sorted(codes(expected)), &sorted(warnings(report)), &mut found);

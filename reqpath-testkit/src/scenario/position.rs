@@ -41,7 +41,7 @@ fn header(line: &str) -> Option<&str> {
 
 /// The one of the known words that is most like the given one, if any is.
 pub(super) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (given.chars().count() / 2).clamp(1, 4);
+    let most = given.chars().count().div_ceil(2).clamp(1, 4);
     let near = known.into_iter().map(|word| (distance(given, word), word));
     near.filter(|(distance, _)| *distance <= most).min().map(|(_, word)| word)
 }

@@ -58,13 +58,22 @@ macro_rules! scenarios {
 
 /// Plays a scenario file wherever it can be played, compares the places, and fails the test by a panic.
 ///
+/// Who may not make network namespaces gets them in a user namespace, where the system lets them.
 /// What the machine lacks is skipped, with a printed reason; with `REQPATH_REQUIRE_REAL=1` it fails.
 ///
 /// # Panics
 ///
 /// When the file is no scenario, a fault was not there, or a verdict is not as expected.
-#[allow(clippy::panic, clippy::print_stderr, reason = "fails or skips the calling test, and says why")]
 pub fn check(file: impl AsRef<Path>) {
+    let file = file.as_ref();
+    #[cfg(target_os = "linux")]
+    crate::lab::rootless(|| play(file));
+    #[cfg(not(target_os = "linux"))]
+    play(file);
+}
+
+#[allow(clippy::panic, clippy::print_stderr, reason = "fails or skips the calling test, and says why")]
+fn play(file: &Path) {
     let scenario = Scenario::load(file).unwrap_or_else(|wrong| panic!("{}", error::told(&wrong)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));

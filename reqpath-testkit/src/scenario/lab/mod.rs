@@ -1,30 +1,29 @@
 //! A scenario in network namespaces: real kernels, real servers, real rules.
 
+mod eyes;
+mod parts;
+mod rules;
+
 use std::any::Any;
-use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::time::timeout;
+pub(super) use self::eyes::Sockets;
 
 use super::Script;
 use super::certificates::Certificates;
 use super::error::{Place, RunError};
-use super::fault::{Dns, Fault, Http, Tcp, Tls, What};
+use super::fault::{Dns, Fault, Tcp, What};
 use super::file::Role;
 use super::follow::Meter;
 use super::topology::{CLIENT, DNS, EDGE_FAR, EDGE_NEAR, Server};
-use super::witness::{Dialled, Eyes, QUIET};
 use super::{mocks, names};
 use crate::dns::{self, FakeDns, On};
 use crate::lab::{self, DeadRoute, Filter, HostSpec, Lab, Link, Rejection};
-use crate::real::{Knot, Nginx, NginxBuilder, Unbound, Zone};
+use crate::real::{Knot, Unbound, Zone};
 
 /// An answer from outside must not overtake the call that asks for it.
 const CABLE: Duration = Duration::from_millis(1);
-/// More connections than a queue of length zero holds.
-const FILLERS_MOST: usize = 64;
 /// Where a nameserver is that knows nothing of the zones it is asked for.
 const LAME_PORT: u16 = 5399;
 
@@ -41,7 +40,7 @@ impl Roads {
     pub(super) fn build(script: &Script, certificates: &Certificates) -> Result<Self, RunError> {
         let lab = describe(script).build()?;
         let mut roads = Self { _parts: Vec::new(), imposed: Vec::new(), lab };
-        roads.lab["edge"].load_rules(&meters(script))?;
+        roads.lab["edge"].load_rules(&rules::meters(script))?;
         roads.nameserver(script)?;
         for (place, server) in script.topology.servers.iter().enumerate() {
             if server.role == Role::Web {
@@ -106,12 +105,12 @@ impl Roads {
         }
         if is(Tcp::AcceptQueueFull) {
             for at in server.sockets() {
-                let full = host.run(|| full_queue(at))?.map_err(setup("fill an accept queue"))?;
+                let full = host.run(|| parts::full_queue(at))?.map_err(setup("fill an accept queue"))?;
                 self._parts.push(Box::new(full));
             }
             return Ok(());
         }
-        let part: Box<dyn Any + Send + Sync> = match nginx(certificates, place, server, &faults) {
+        let part: Box<dyn Any + Send + Sync> = match parts::nginx(certificates, place, server, &faults) {
             Some(nginx) => Box::new(host.start(|| nginx.start())?),
             None => {
                 let anywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), server.port);
@@ -145,7 +144,7 @@ impl Roads {
                 }
             }
             What::Tcp(Tcp::Refuse | Tcp::Drop) if fault.every.is_some() => {
-                edge.load_rules(&every(fault, sockets))?;
+                edge.load_rules(&rules::every(fault, sockets))?;
             }
             What::Tcp(Tcp::Refuse) if is_whole(fault) => {}
             What::Tcp(tcp) => {
@@ -180,10 +179,10 @@ impl Meter for Roads {
             return Ok(Some(counts.sum::<Result<u64, lab::Error>>()?));
         }
         let listed = self.lab["edge"].rules()?;
-        let all = sockets(script);
+        let all = rules::sockets(script);
         let places = script.sockets_of(&script.faults[fault]);
         let numbers = all.iter().enumerate().filter(|(_, socket)| places.contains(socket));
-        Ok(Some(numbers.map(|(number, _)| packets(&listed, number)).sum()))
+        Ok(Some(numbers.map(|(number, _)| rules::packets(&listed, number)).sum()))
     }
 }
 
@@ -214,144 +213,13 @@ fn addresses(link: Link, end: &str, addresses: &[IpAddr]) -> Link {
     })
 }
 
-/// The nginx that is healthy, or has these faults; none where nginx cannot have them.
-fn nginx(
-    certificates: &Certificates,
-    place: usize,
-    server: &Server,
-    faults: &[&Fault],
-) -> Option<NginxBuilder> {
-    let (mut tls, mut more) = (certificates.of(place), String::new());
-    let mut answer = format!("return 200 '{}';", mocks::HEALTHY);
-    for fault in faults {
-        match fault.what {
-            What::Tcp(Tcp::Close | Tcp::Reset) | What::Tls(Tls::Silent) => return None,
-            What::Tls(Tls::Plaintext) => tls = None,
-            What::Tls(Tls::ClientCertificate) => {
-                more.push_str("ssl_client_certificate {file:root.pem}; ssl_verify_client on;\n");
-            }
-            What::Tcp(_) | What::Tls(_) | What::Dns(_) => {}
-            _ if fault.every.is_some() => return None,
-            What::Status(status) => answer = format!("return {status} 'status {status} on purpose\n';"),
-            What::Http(Http::Empty) => answer = "return 444;".to_owned(),
-            What::Http(Http::Reset) => answer = "reset_timedout_connection on; return 444;".to_owned(),
-            What::Http(Http::RedirectLoop) => answer = "return 302 $request_uri;".to_owned(),
-            What::Http(_) | What::Slow(_) => return None,
-        }
-    }
-    let (ssl, mut nginx) = (if tls.is_some() { " ssl" } else { "" }, Nginx::builder());
-    if let Some(leaf) = tls {
-        more.push_str("ssl_certificate {certificate:web}; ssl_certificate_key {key:web};\n");
-        nginx = nginx.certificate("web", leaf.chain_pem(), leaf.key_pem());
-        nginx = nginx.file("root.pem", certificates.root().certificate_pem());
-    }
-    let port = server.port;
-    let anywhere = SocketAddr::new([0, 0, 0, 0].into(), port);
-    Some(nginx.at("", anywhere).server(&format!(
-        "listen {{listen}}{ssl};\nlisten [::]:{port}{ssl} ipv6only=on;\ndefault_type text/plain;\n{more}location / {{ {answer} }}"
-    )))
-}
-
 /// Whether it befalls every connection to every address.
 fn is_whole(fault: &Fault) -> bool {
     fault.every.is_none() && fault.family.is_none()
 }
 
-/// A rule for every so-many-th SYN.
-fn every(fault: &Fault, sockets: impl Iterator<Item = SocketAddr>) -> String {
-    let every = fault.every.unwrap_or(1).max(1);
-    let (last, name) = (every - 1, format!("reqpath_every_{}", fault.server));
-    let act = if fault.what == What::Tcp(Tcp::Drop) { "drop" } else { "reject with tcp reset" };
-    let mut text = format!("table inet {name} {{\nchain fault {{ type filter hook forward priority -10;\n");
-    for to in sockets {
-        text.push_str(&format!(
-            "{} tcp dport {} tcp flags & (fin | syn | rst | ack) == syn numgen inc mod {every} == {last} {act}\n",
-            destination(to.ip()),
-            to.port()
-        ));
-    }
-    text + "}\n}\n"
-}
-
-/// Everywhere that a client of the scenario may come to.
-fn sockets(script: &Script) -> Vec<SocketAddr> {
-    let servers = script.topology.servers.iter().flat_map(Server::sockets);
-    std::iter::once(DNS).chain(servers).collect()
-}
-
-/// Rules that count what the router passes on to each socket, before any rule that is a fault.
-fn meters(script: &Script) -> String {
-    let sockets = sockets(script);
-    let mut text = "table inet reqpath_meters {\n".to_owned();
-    for number in 0..sockets.len() {
-        text.push_str(&format!("counter socket_{number} {{ }}\n"));
-    }
-    text.push_str("chain meters { type filter hook forward priority -50;\n");
-    for (number, to) in sockets.iter().enumerate() {
-        text.push_str(&format!(
-            "{} meta l4proto {{ tcp, udp }} th dport {} counter name socket_{number}\n",
-            destination(to.ip()),
-            to.port()
-        ));
-    }
-    text + "}\n}\n"
-}
-
-/// The count of one meter in a listing of rules.
-fn packets(listed: &str, number: usize) -> u64 {
-    let Some((_, behind)) = listed.split_once(&format!("counter socket_{number} {{")) else { return 0 };
-    let mut words = behind.split_whitespace().skip_while(|word| *word != "packets").skip(1);
-    words.next().and_then(|count| count.parse().ok()).unwrap_or(0)
-}
-
-fn destination(ip: IpAddr) -> String {
-    format!("{} daddr {ip}", if ip.is_ipv4() { "ip" } else { "ip6" })
-}
-
 fn host_network(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
-}
-
-/// A listener that accepts nothing, and as many connections as its queue takes.
-fn full_queue(at: SocketAddr) -> io::Result<(Socket, Vec<TcpStream>)> {
-    let listener = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
-    listener.bind(&at.into())?;
-    listener.listen(0)?;
-    let mut fillers = Vec::new();
-    while fillers.len() < FILLERS_MOST {
-        match TcpStream::connect_timeout(&at, QUIET) {
-            Ok(filler) => fillers.push(filler),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok((listener, fillers)),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("this kernel takes connections into a queue of length zero without end"))
-}
-
-/// Looks with plain sockets, from wherever the calling thread is.
-#[derive(Debug)]
-pub(super) struct Sockets;
-
-impl Eyes for Sockets {
-    async fn dial(&self, to: SocketAddr, limit: Duration) -> Dialled {
-        match timeout(limit, tokio::net::TcpStream::connect(to)).await {
-            Ok(Ok(stream)) => Dialled::Open(Box::new(stream)),
-            Ok(Err(error)) => Dialled::Failed(error.kind()),
-            Err(_) => Dialled::Silent,
-        }
-    }
-
-    async fn ask(&self, to: SocketAddr, datagram: &[u8], limit: Duration) -> io::Result<Option<Vec<u8>>> {
-        let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
-        let socket = tokio::net::UdpSocket::bind((any, 0)).await?;
-        socket.connect(to).await?;
-        socket.send(datagram).await?;
-        let mut buffer = vec![0; 65_535];
-        match timeout(limit, socket.recv(&mut buffer)).await {
-            Ok(length) => length.map(|length| Some(buffer[..length].to_vec())),
-            Err(_) => Ok(None),
-        }
-    }
 }
 
 fn setup<E: std::error::Error + Send + Sync + 'static>(doing: &'static str) -> impl FnOnce(E) -> RunError {
