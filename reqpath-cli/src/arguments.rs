@@ -150,7 +150,7 @@ pub(crate) struct TrustArguments {
     /// Trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
-    /// Client certificate chain, PEM
+    /// Client certificate chain, PEM; a redirect to another host leaves it behind
     #[arg(long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// Private key of the client certificate, PEM; without it, it is looked for in the --cert file

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{Run, name, reqpath, run, trace};
 use reqpath_testkit::dns::{FakeDns, Fault, On, RecordType, Zone};
-use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply, Request};
+use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply, Request, Tls};
 use reqpath_testkit::pki::Authority;
 use reqpath_testkit::real::{Flavour, Nginx, Tinyproxy, require};
 use tls_front::Plan;
@@ -225,6 +225,56 @@ fn a_method_and_a_body_go_along_as_curl_takes_them() {
         assert_eq!((requests[0].method.as_str(), &requests[0].body[..]), ("POST", &b"a=b&c=d"[..]));
         let asked = (requests[1].method.as_str(), String::from_utf8_lossy(&requests[1].body).into_owned());
         assert_eq!((requests[1].target.as_str(), asked), ("/y", (method, body.to_owned())), "{status}");
+    }
+}
+
+#[test]
+fn a_client_certificate_stays_with_its_host() {
+    let (servers, clients) = (Authority::new().unwrap(), Authority::named("Robots").unwrap());
+    let (here, elsewhere) = (name(), name());
+    let secured = |name: &str, reply: Reply| {
+        let tls = Tls::new(&servers.leaf(name).issue().unwrap()).ask_client(&clients);
+        MockUpstream::builder().tls(tls).reply(reply).start().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let robot = clients.client("robot").issue().unwrap().write_pem(folder.path()).unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, servers.certificate_pem()).unwrap();
+    // From the first host, whatever its port and scheme, to itself, and to another one.
+    for (to, wanted) in [(&here, true), (&elsewhere, false)] {
+        let landing = secured(to, Reply::ok("there"));
+        let landing_port = landing.address().port();
+        let first = secured(&here, Reply::redirect(302, &format!("https://{to}:{landing_port}/")));
+        let port = first.address().port();
+        let mut command = reqpath();
+        command.args(["trace", "--json", "-L", "--max-time", "5"]);
+        command.args(["--resolve", &format!("{here}:{port}:127.0.0.1")]);
+        command.args(["--resolve", &format!("{to}:{landing_port}:127.0.0.1")]);
+        command.arg("--cacert").arg(&ca).arg("--cert").arg(&robot.chain).arg("--key").arg(&robot.key);
+        command.arg(format!("https://{here}:{port}/"));
+        let run = run(command);
+        if wanted {
+            run.assert_reached();
+        } else {
+            // The other one wants a certificate too, as nginx does: it is told apart from one that was rejected.
+            run.assert_died("tls.client_cert_required").assert_not_blamed("tls.client_cert_rejected");
+            assert_eq!(
+                run.report["verdict"]["cause"]["subject"]["leg"]["to"],
+                "redirect-1",
+                "{}",
+                run.told()
+            );
+        }
+        let shown = |mock: &MockUpstream| {
+            let shown = |request: &Request| !request.tls.as_ref().unwrap().client_certificates.is_empty();
+            mock.requests().iter().map(shown).collect::<Vec<_>>()
+        };
+        assert!(shown(&first).iter().all(|shown| *shown), "{}", run.told());
+        assert!(shown(&landing).iter().all(|shown| *shown == wanted), "{to}: {}", run.told());
+        // What the mock refuses by itself is no request of the landing's; the connection was made.
+        assert!(landing.connection_count() > 0);
+        let seen = landing.connections().into_iter().filter_map(|one| one.tls);
+        assert!(seen.into_iter().all(|tls| tls.client_certificates.is_empty() != wanted), "{}", run.told());
     }
 }
 
