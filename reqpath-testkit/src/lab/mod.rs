@@ -66,12 +66,14 @@ mod plan;
 mod privilege;
 mod process;
 mod program;
+mod rerouting;
 pub mod road;
 mod routing;
 mod spec;
 mod sysctl;
 mod toml_error;
 mod toml_file;
+mod toml_shapes;
 mod vantage;
 
 pub use self::{
