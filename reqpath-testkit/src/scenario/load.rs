@@ -84,10 +84,15 @@ impl Reader<'_> {
         for server in &written.servers {
             let server = self.server(server, servers.len())?;
             let span = written.servers[servers.len()].name.span();
+            let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if server.name.is_empty() || !server.name.chars().all(letters) {
+                return Err(self.mistake(&span, "is no name of a host").hint("use a-z, 0-9 and `-`"));
+            }
+            if ["client", "edge", "dns", "far"].contains(&server.name.as_str()) {
+                return Err(self.mistake(&span, format!("`{}` is taken by the road itself", server.name)));
+            }
             for other in &servers {
-                if other.name == server.name
-                    || ["client", "edge", "dns", "far"].contains(&server.name.as_str())
-                {
+                if other.name == server.name {
                     return Err(self.mistake(&span, format!("`{}` is taken", server.name)));
                 }
                 if let Some(ip) = server.addresses.iter().find(|ip| other.addresses.contains(ip)) {
