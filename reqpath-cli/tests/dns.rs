@@ -312,17 +312,10 @@ fn every_third_look_up_fails() {
 fn a_black_hole_ends_at_the_deadline() {
     let made = made();
     let (_held, dead) = silent();
-    let limit = Duration::from_millis(600);
-    // A busy machine may delay a process; what counts is what it can do.
-    let best = (0..3)
-        .map(|_| {
-            let run = ask(&made, "www", &[dead], &["--max-time", "0.6"]);
-            run.assert_died("dns.timed_out");
-            run.wall
-        })
-        .min()
-        .unwrap_or(Duration::MAX);
-    assert!(best <= limit + Duration::from_millis(100), "{best:?}");
+    let trace = || ask(&made, "www", &[dead], &["--max-time", "0.6"]);
+    common::once_within(Duration::from_millis(700), trace, |run| {
+        run.assert_died("dns.timed_out");
+    });
 }
 
 #[test]

@@ -232,23 +232,12 @@ fn secrets_stay_out_of_everything_that_is_printed() {
 /// The end of a trace against something that never answers: at its deadline, and not 100 ms later.
 #[track_caller]
 fn ends_in_time(arguments: &[&str], deadline: Duration) -> common::Run {
-    // A busy machine may delay a process; what counts is what it can do.
-    let mut walls = Vec::new();
-    for _ in 0..4 {
-        let run = trace(arguments.iter().copied());
-        assert!(
-            run.wall >= deadline.saturating_sub(Duration::from_millis(50)),
-            "ended after {:?}\n{}",
-            run.wall,
-            run.told()
-        );
+    let check = |run: &common::Run| {
+        let least = deadline.saturating_sub(Duration::from_millis(50));
+        assert!(run.wall >= least, "ended after {:?}\n{}", run.wall, run.told());
         assert_eq!(run.status, 1, "{}", run.told());
-        if run.wall <= deadline + Duration::from_millis(100) {
-            return run;
-        }
-        walls.push(run.wall);
-    }
-    panic!("never ended in {deadline:?}: {walls:?}");
+    };
+    common::once_within(deadline + Duration::from_millis(100), || trace(arguments), check)
 }
 
 fn phases(run: &common::Run) -> Vec<String> {

@@ -116,6 +116,22 @@ pub(crate) fn judge_again(report: &str) -> Run {
     Run::of(&output, began.elapsed())
 }
 
+/// Traces until one process is over in time, a few times at most: a busy machine may delay one, and what counts
+/// is what the program can do. Each run is looked at, in time or not.
+#[track_caller]
+pub(crate) fn once_within(limit: Duration, mut trace: impl FnMut() -> Run, check: impl Fn(&Run)) -> Run {
+    let mut walls = Vec::new();
+    for _ in 0..8 {
+        let run = trace();
+        check(&run);
+        if run.wall <= limit {
+            return run;
+        }
+        walls.push(run.wall);
+    }
+    panic!("never over within {limit:?}: {walls:?}");
+}
+
 impl Run {
     /// What a process that has ended left behind.
     pub(crate) fn of(output: &Output, wall: Duration) -> Self {
