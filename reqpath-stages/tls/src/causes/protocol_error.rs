@@ -74,7 +74,7 @@ fn what(seen: &Seen<'_, Handshake>) -> Option<String> {
             None => "the server ended the handshake by an alert".to_owned(),
         },
         Ended::Malformed if error(handshake).contains("PayloadTooLarge") => {
-            "the server sent a message, most likely its certificates, beyond the 64 KiB that are read"
+            "the server announced a message, most likely its certificates, beyond the 64 KiB that are read"
                 .to_owned()
         }
         Ended::Malformed => format!("what the server sent breaks the rules of TLS ({after})"),
