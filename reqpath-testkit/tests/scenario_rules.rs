@@ -156,6 +156,35 @@ async fn two_verdicts_are_compared_word_by_word() {
     );
 }
 
+/// The same on the lab, where rules of the router count and plain sockets look.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_lab_is_as_strict() {
+    reqpath_testkit::lab::rootless(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let play = |faults: &str, code: &str| {
+            let expected = format!("kind = 'died'\ncode = '{code}'");
+            match runtime.block_on(scenario(&text("", faults, &expected)).run_on_lab()) {
+                Err(RunError::Lab(error)) => {
+                    reqpath_testkit::lab::or_skip::<()>(Err(error));
+                    None
+                }
+                other => Some(other.unwrap_err()),
+            }
+        };
+        let not_there = "[[fault]]\ntcp = 'refuse'\n[[fault]]\nhttp = 'silent'\n";
+        let Some(error) = play(not_there, "tcp.refused") else { return };
+        assert!(matches!(error, RunError::FaultNotThere { .. }), "{error}");
+        let not_met = "[[fault]]\ndns = 'nxdomain'\n[[fault]]\ntcp = 'refuse'\nserver = 'web'\n";
+        let Some(error) = play(not_met, "dns.name_not_resolved") else { return };
+        assert!(error.to_string().contains("tcp Refuse: the trace never came to it"), "{error}");
+        let Some(error) = play("[[fault]]\ntcp = 'refuse'\nmet = false\n", "tcp.refused") else { return };
+        assert!(matches!(error, RunError::FaultNotMet { .. }), "{error}");
+        let Some(error) = play("[[fault]]\ntcp = 'refuse'\n", "tcp.timed_out") else { return };
+        assert!(error.to_string().contains("on the lab: not as expected"), "{error}");
+    });
+}
+
 /// A stage that would look at the node, and sees nothing.
 #[derive(Debug)]
 struct Node;

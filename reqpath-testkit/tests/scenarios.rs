@@ -3,7 +3,7 @@
 reqpath_testkit::scenarios! {
     in "scenarios";
     client_deadline_too_short, client_hosts_override, dns_broken_family, dns_dangling_cname,
-    dns_dead_address, dns_garbage, dns_no_data, dns_nxdomain, dns_refused, dns_servfail, dns_timed_out,
+    dns_dead_address, dns_dnssec_bogus, dns_garbage, dns_no_data, dns_nxdomain, dns_refused, dns_servfail, dns_timed_out,
     dns_truncated_tcp_blocked, dns_unreachable, healthy_both_families, healthy_http, healthy_https,
     http_empty, http_error_502_tls, http_error_503, http_error_every_second, http_garbage,
     http_redirect_loop, http_reset, http_timed_out, http_unexpected_status, response_stalled,

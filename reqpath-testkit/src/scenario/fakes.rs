@@ -71,6 +71,7 @@ fn nameserver(script: &Script, vantage: FakeVantageBuilder) -> Result<FakeVantag
     for fault in &script.faults {
         server = match fault.what {
             What::Dns(Dns::Servfail) => server.fault(On::name(&fault.name), dns::Fault::servfail()),
+            What::Dns(Dns::Bogus) => server.fault(On::name(&fault.name), dns::Fault::servfail_unless_cd()),
             What::Dns(Dns::Refused) => server.fault(On::any(), dns::Fault::refused()),
             What::Dns(Dns::Drop) => server.fault(On::any(), dns::Fault::drop()),
             What::Dns(Dns::Truncate) => server.fault(On::name(&fault.name).udp(), dns::Fault::truncate()),
@@ -129,7 +130,7 @@ fn as_the_c_library(dns: Dns) -> Lookup {
     match dns {
         Dns::Nxdomain | Dns::DanglingCname => Lookup::no_name(),
         Dns::NoData => Lookup::fails("EAI_NODATA", "No address associated with hostname"),
-        Dns::Servfail | Dns::Refused | Dns::Closed => Lookup::try_again(),
+        Dns::Servfail | Dns::Bogus | Dns::Refused | Dns::Closed => Lookup::try_again(),
         Dns::Drop | Dns::Garbage | Dns::Truncate => Lookup::try_again().delayed(RESOLVER_TIMEOUT),
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Dns {
     DanglingCname,
     /// SERVFAIL.
     Servfail,
+    /// SERVFAIL, unless asked not to check signatures.
+    Bogus,
     /// REFUSED.
     Refused,
     /// No answer.

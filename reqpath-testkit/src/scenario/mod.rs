@@ -24,6 +24,9 @@
 //! not_blamed = ["tcp.timed_out"]
 //! ```
 //!
+//! This room is behind the feature `scenarios`, for it needs all stages:
+//! `reqpath-testkit = { …, features = ["scenarios"] }` among the `dev-dependencies`.
+//!
 //! A test of every file of a directory is [`scenarios!`](crate::scenarios). By hand:
 //!
 //! ```
@@ -63,7 +66,7 @@
 //! | fault | on fakes | on the lab |
 //! |---|---|---|
 //! | `dns`: `nxdomain`, `no-data`, `dangling-cname` | zones of the fake nameserver | zones of Knot |
-//! | `dns`: `servfail`, `refused` | the fake nameserver | Unbound, whose authority has other zones only; Unbound that refuses everybody |
+//! | `dns`: `servfail`, `bogus`, `refused` | the fake nameserver | Unbound, whose authority has other zones only; that checks broken signatures; that refuses everybody |
 //! | `dns`: `drop`, `closed`, `truncate` | the fake nameserver | nftables; nobody at the port; Knot with too many addresses, and nftables |
 //! | `dns`: `garbage` | the fake nameserver | the fake nameserver: no real one does this |
 //! | `tcp`: `refuse`, `drop`, `reject-prohibited`, `reject-port`, `unreachable` | the dial's outcome | nobody listens; nftables in the router |

@@ -36,7 +36,7 @@ pub(super) fn zones(script: &Script) -> Vec<Zone> {
                     let more = (1..=TOO_MANY).map(|n| IpAddr::V4(Ipv4Addr::new(198, 18, 0, n)));
                     zone.names.entry(relative).or_default().extend(more);
                 }
-                Dns::Servfail | Dns::Refused | Dns::Drop | Dns::Closed | Dns::Garbage => {}
+                Dns::Servfail | Dns::Bogus | Dns::Refused | Dns::Drop | Dns::Closed | Dns::Garbage => {}
             }
         }
     }

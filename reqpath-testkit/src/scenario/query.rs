@@ -21,12 +21,19 @@ pub(super) enum Answer {
     Failed(io::ErrorKind),
 }
 
-/// Asks for the IPv4 addresses of a name.
-pub(super) async fn ask<E: Eyes>(eyes: &E, server: SocketAddr, name: &str, limit: Duration) -> Answer {
+/// Asks for the IPv4 addresses of a name, perhaps without a check of the signatures (CD).
+pub(super) async fn ask<E: Eyes>(
+    eyes: &E,
+    server: SocketAddr,
+    name: &str,
+    unchecked: bool,
+    limit: Duration,
+) -> Answer {
     let name = format!("{}.", name.trim_end_matches('.'));
     let Ok(name) = Name::from_str(&name) else { return Answer::Failed(io::ErrorKind::InvalidInput) };
     let mut message = Message::query();
     message.metadata.recursion_desired = true;
+    message.metadata.checking_disabled = unchecked;
     message.add_query(Query::query(name, RecordType::A));
     let Ok(bytes) = message.to_vec() else { return Answer::Failed(io::ErrorKind::InvalidInput) };
     match eyes.ask(server, &bytes, limit).await {

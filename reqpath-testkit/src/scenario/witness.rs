@@ -73,7 +73,7 @@ impl<E: Eyes> Witness<'_, E> {
 
     async fn dns(&self, fault: &Fault, dns: Dns) -> Result<String, String> {
         let patience = if matches!(dns, Dns::Drop) { QUIET } else { PATIENCE };
-        let asked = query::ask(self.eyes, DNS, &fault.name, patience).await;
+        let asked = query::ask(self.eyes, DNS, &fault.name, false, patience).await;
         let holds = match (&asked, dns) {
             (Answer::Message { rcode: 3, answers: 0, .. }, Dns::Nxdomain)
             | (Answer::Message { rcode: 3, answers: 1.., .. }, Dns::DanglingCname)
@@ -83,6 +83,10 @@ impl<E: Eyes> Witness<'_, E> {
             | (Answer::Nothing, Dns::Drop)
             | (Answer::Refused, Dns::Closed)
             | (Answer::Garbage, Dns::Garbage) => true,
+            (Answer::Message { rcode: 2, .. }, Dns::Bogus) => {
+                let unchecked = query::ask(self.eyes, DNS, &fault.name, true, patience).await;
+                matches!(unchecked, Answer::Message { rcode: 0, answers: 1.., .. })
+            }
             (Answer::Message { truncated: true, .. }, Dns::Truncate) => {
                 matches!(self.eyes.dial(DNS, QUIET).await, Dialled::Silent)
             }

@@ -20,12 +20,12 @@ use super::topology::{CLIENT, DNS, EDGE_FAR, EDGE_NEAR, Server};
 use super::{mocks, names};
 use crate::dns::{self, FakeDns, On};
 use crate::lab::{self, DeadRoute, Filter, HostSpec, Lab, Link, Rejection};
-use crate::real::{Knot, Unbound, Zone};
+use crate::real::{Knot, Signing, Unbound, Zone};
 
 /// An answer from outside must not overtake the call that asks for it.
 const CABLE: Duration = Duration::from_millis(1);
-/// Where a nameserver is that knows nothing of the zones it is asked for.
-const LAME_PORT: u16 = 5399;
+/// Where the nameserver is that the client's nameserver asks.
+const BEHIND_PORT: u16 = 5399;
 
 /// Everybody of a scenario, in a lab.
 pub(super) struct Roads {
@@ -70,12 +70,24 @@ impl Roads {
             Box::new(host.run(|| server.start())?.map_err(setup("start the nameserver"))?)
         } else if has(Dns::Servfail) {
             // Whom it has to ask refuses, for it has other zones only.
-            let at = SocketAddr::new(DNS.ip(), LAME_PORT);
+            let at = SocketAddr::new(DNS.ip(), BEHIND_PORT);
             let lame = Knot::builder().at(at).zone(Zone::new("elsewhere.test", "www A 192.0.2.99"));
             self._parts.push(Box::new(host.start(|| lame.start())?));
             let zones = script.topology.zones.iter();
             let server = zones.fold(Unbound::builder().at(DNS), |server, zone| server.ask(&zone.origin, at));
             Box::new(host.start(|| server.start())?)
+        } else if has(Dns::Bogus) {
+            let at = SocketAddr::new(DNS.ip(), BEHIND_PORT);
+            let (authority, resolver) = host.start(|| {
+                let (mut authority, mut resolver) = (Knot::builder().at(at), Unbound::builder().at(DNS));
+                for zone in names::zones(script) {
+                    let signed = Zone::new(&zone.origin, &names::records(&zone)).signed(Signing::Broken)?;
+                    resolver = resolver.trust(&signed).ask(&zone.origin, at);
+                    authority = authority.zone(signed);
+                }
+                Ok((authority.start()?, resolver.start()?))
+            })?;
+            Box::new((resolver, authority))
         } else if has(Dns::Refused) {
             Box::new(host.start(|| Unbound::builder().at(DNS).refusing().start())?)
         } else {
