@@ -80,7 +80,7 @@ fn member(number: usize) {
         }
         5..=7 => {
             let (name, address) = (format!("n{number}.example.test"), Ipv4Addr::from(fastrand::u32(..)));
-            let dns = FakeDns::start(Zone::new("example.test").a(&name, address)).unwrap();
+            let dns = FakeDns::start(Zone::new("example.test").a(&format!("n{number}"), address)).unwrap();
             assert_eq!(ask(dns.address(), &name), [address]);
         }
         _ => {
