@@ -31,6 +31,7 @@ parts=(
     /usr/bin/redis-server:redis-server
     /usr/bin/openssl:openssl
     /usr/bin/curl:curl
+    /usr/bin/faketime:faketime
     /usr/bin/jq:jq
     /usr/bin/python3:python3
 )

@@ -102,6 +102,10 @@ impl Elsewhen {
     }
 
     fn trace(&self) -> Run {
+        trace(self.arguments())
+    }
+
+    fn arguments(&self) -> Vec<String> {
         let port = self.shop.address().port();
         let mut arguments: Vec<String> =
             self.clocks.iter().flat_map(|c| ["--clock-from".to_owned(), c.url("/")]).collect();
@@ -109,7 +113,7 @@ impl Elsewhen {
         arguments.push(format!("{}:{port}:127.0.0.1", self.name));
         arguments.extend(["--cacert".to_owned(), self.folder.path().join("ca.pem").display().to_string()]);
         arguments.push(format!("https://{}:{port}/", self.name));
-        trace(arguments)
+        arguments
     }
 }
 
@@ -125,6 +129,30 @@ fn a_wrong_clock_makes_certificates_look_expired() {
     assert!(
         run.report["verdict"]["chain"].as_array().unwrap().iter().any(|code| code == "tls.cert.date_invalid")
     );
+}
+
+/// The program under a clock that is wrong by two hundred days, while all servers have the right one.
+#[test]
+fn the_programs_own_clock_is_wrong() {
+    let faketime = std::path::Path::new("/usr/bin/faketime");
+    if !faketime.exists() {
+        assert!(std::env::var_os("REQPATH_REQUIRE_REAL").is_none_or(|v| v != "1"), "install faketime");
+        eprintln!("skipped: faketime is not installed");
+        return;
+    }
+    let (authority, name) = (Authority::new().unwrap(), name());
+    let leaf = authority.leaf(&name).valid_for(60).issue().unwrap();
+    let shop = MockUpstream::builder().tls(&leaf).reply(Reply::ok("open")).start().unwrap();
+    let clocks = [Reply::status(204), Reply::ok("now")].map(|reply| MockUpstream::start(reply).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.certificate_pem()).unwrap();
+    let scene = Elsewhen { shop, clocks: clocks.into(), name, folder };
+    scene.trace().assert_reached();
+    let mut command = std::process::Command::new(faketime);
+    command.args(["-f", "+200d", REQPATH]);
+    let run = common::trace_by(command, scene.arguments());
+    run.assert_died("client.clock_skew");
+    assert_eq!(run.report["verdict"]["at"]["hop"], "client", "{}", run.told());
 }
 
 #[test]
