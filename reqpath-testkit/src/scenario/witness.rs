@@ -99,12 +99,11 @@ impl<E: Eyes> Witness<'_, E> {
         let mut seen = Err("no address has it".to_owned());
         let server = &self.script.topology.servers[fault.server];
         for to in server.sockets().filter(|to| fault.befalls(to.ip())) {
-            let (holds, said) = match (self.eyes.dial(to, QUIET).await, tcp) {
+            let silent = matches!(tcp, Tcp::Drop | Tcp::AcceptQueueFull);
+            let patience = if silent { QUIET } else { PATIENCE };
+            let (holds, said) = match (self.eyes.dial(to, patience).await, tcp) {
                 (Dialled::Failed(kind), tcp) => (fails_so(tcp, kind), format!("{to}: {kind}")),
-                (Dialled::Silent, tcp) => {
-                    let silent = matches!(tcp, Tcp::Drop | Tcp::AcceptQueueFull);
-                    (silent, format!("{to}: no answer to a SYN within {QUIET:?}"))
-                }
+                (Dialled::Silent, _) => (silent, format!("{to}: no answer to a SYN within {patience:?}")),
                 (Dialled::Open(stream), Tcp::Close | Tcp::Reset) => {
                     let said = converse(stream, b"", QUIET, QUIET).await;
                     let end = if tcp == Tcp::Close { End::Closed } else { End::Reset };
