@@ -4,7 +4,7 @@ pub mod assertions;
 mod background;
 pub mod conformance;
 pub mod dns;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab"))]
 pub mod lab;
 pub mod mock;
 pub mod pki;

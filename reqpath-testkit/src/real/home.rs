@@ -45,7 +45,7 @@ thread_local! {
 }
 
 /// Moves the calling thread, for as long as it runs.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "lab"))]
 pub(crate) fn move_into(home: Rc<dyn Home>) {
     HOME.with(|here| *here.borrow_mut() = Some(home));
 }
