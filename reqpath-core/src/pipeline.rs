@@ -373,29 +373,30 @@ fn add_redirects(path: &mut Path, observations: &[crate::Observation]) {
 
 /// 16 random bytes as hex: enough that no two traces meet.
 fn random_id() -> String {
-    let mut id = String::with_capacity(32);
-    hex(&mut id, &fastrand::u128(1..).to_be_bytes());
-    id
+    let mut text = [0; 32];
+    hex(&mut text, &fastrand::u128(1..).to_be_bytes());
+    ascii(&text)
 }
 
 /// A W3C trace context of our own, sampled.
 fn traceparent() -> String {
-    let mut text = String::with_capacity(55);
-    text.push_str("00-");
-    hex(&mut text, &fastrand::u128(1..).to_be_bytes());
-    text.push('-');
-    hex(&mut text, &fastrand::u64(1..).to_be_bytes());
-    text.push_str("-01");
-    text
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    hex(&mut text[3..35], &fastrand::u128(1..).to_be_bytes());
+    hex(&mut text[36..52], &fastrand::u64(1..).to_be_bytes());
+    ascii(&text)
 }
 
-fn hex(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
+fn hex(text: &mut [u8], bytes: &[u8]) {
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
             // 0 to 9 and a to f.
-            text.push(char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }));
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
         }
     }
+}
+
+fn ascii(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Requests a plan announces.
