@@ -26,10 +26,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     match &report.verdict {
         Some(Verdict::Reached { answer, .. }) => {
-            println!("fine: {}", answer.as_deref().unwrap_or("an answer"))
+            println!("fine: {}", answer.as_deref().unwrap_or("an answer"));
         }
         Some(Verdict::Died { at, cause, .. }) => {
-            println!("page whoever owns {}: {} ({})", at.hop, cause.summary, cause.code)
+            println!("page whoever owns {}: {} ({})", at.hop, cause.summary, cause.code);
         }
         Some(other) => println!("{}: look at the report", other.kind()),
         None => println!("not judged"),
