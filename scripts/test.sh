@@ -38,7 +38,7 @@ cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 
 section "Tests"
 before=$(rooms)
-cargo test --workspace --all-features --locked
+cargo test --workspace --all-features --locked --no-fail-fast
 
 section "A project outside this workspace"
 # The same versions as here; the lock of somebody else's project is not ours to keep.
