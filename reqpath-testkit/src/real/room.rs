@@ -1,16 +1,27 @@
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
 
 use super::{RealError, home};
 
 /// How every room's name begins; the supervising shell removes nothing that is called otherwise.
 pub(super) const PREFIX: &str = "reqpath-";
+/// How a room is called until it is locked.
+const FRESH: &str = ".reqpath-new-";
+/// Whoever makes a room locks it much sooner than this.
+const TIME_TO_LOCK: Duration = Duration::from_secs(2);
 
 /// The private directory of one real part, removed with it.
+///
+/// A part's supervisor removes it when this process is killed; where not even that had begun, the next
+/// room that is made in the same place sweeps it away.
 #[derive(Debug)]
 pub struct Room {
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    /// Held locked while the room lives, so that nobody sweeps it away.
+    _lock: File,
 }
 
 impl Room {
@@ -21,16 +32,25 @@ impl Room {
     /// When the system's directory for temporary files cannot be written.
     pub fn new(part: &str) -> Result<Self, RealError> {
         let rooms = home::here().map_or_else(|| Ok(std::env::temp_dir()), |home| home.rooms());
-        let directory = rooms
-            .and_then(|rooms| tempfile::Builder::new().prefix(&format!("{PREFIX}{part}-")).tempdir_in(rooms))
-            .map_err(RealError::machine(format!("make a private directory for {part}")))?;
-        Ok(Self { directory })
+        let made = rooms.and_then(|rooms| {
+            sweep(&rooms);
+            let fresh = tempfile::Builder::new().prefix(FRESH).tempdir_in(&rooms)?;
+            let lock = File::open(fresh.path())?;
+            lock.lock()?;
+            let fresh = fresh.keep();
+            let name = fresh.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let directory = rooms.join(format!("{PREFIX}{part}-{}", name.trim_start_matches(FRESH)));
+            // Only now, locked, does it get the name that a sweep looks for.
+            fs::rename(&fresh, &directory)?;
+            Ok(Self { directory, _lock: lock })
+        });
+        made.map_err(RealError::machine(format!("make a private directory for {part}")))
     }
 
     /// The directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// Where a file called `name` is in this room, whether it exists or not.
@@ -62,4 +82,44 @@ impl Room {
     pub(super) fn is_roots(&self) -> bool {
         self.path().metadata().is_ok_and(|metadata| metadata.uid() == 0)
     }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What is left for lack of permission is swept up later, or is not ours to remove.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Removes the rooms of processes that were killed, once for each process.
+fn sweep(rooms: &Path) {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| {
+        let Ok(entries) = fs::read_dir(rooms) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // A lab's directory has a lock of its own kind, and the lab sweeps it.
+            let settled = name.starts_with(PREFIX) && !name.starts_with("reqpath-lab-");
+            if settled || name.starts_with(FRESH) && is_old(&entry.path()) {
+                sweep_one(&entry.path());
+            }
+        }
+    });
+}
+
+/// Removes a room that nobody holds locked. A file, a link or somebody else's is left alone.
+fn sweep_one(room: &Path) {
+    if !fs::symlink_metadata(room).is_ok_and(|metadata| metadata.is_dir()) {
+        return;
+    }
+    let Ok(lock) = File::open(room) else { return };
+    if lock.try_lock().is_ok() {
+        let _ = fs::remove_dir_all(room);
+    }
+}
+
+fn is_old(room: &Path) -> bool {
+    let made = fs::symlink_metadata(room).and_then(|metadata| metadata.modified());
+    made.ok().and_then(|made| made.elapsed().ok()).is_some_and(|age| age > TIME_TO_LOCK)
 }
