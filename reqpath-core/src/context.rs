@@ -28,7 +28,7 @@ pub struct Context {
 
 /// What all trials of a trace share.
 pub(crate) struct Shared {
-    pub(crate) path: Path,
+    pub(crate) path: Arc<Path>,
     pub(crate) vantage: Arc<dyn Vantage>,
     pub(crate) budget: Budget,
     pub(crate) started: Instant,
@@ -228,12 +228,17 @@ impl Context {
     /// Looks at what an earlier stage handed on, and leaves it.
     #[must_use]
     pub fn peek<T: Clone + Send + 'static>(&self, at: &Subject) -> Option<T> {
+        self.see(at, T::clone)
+    }
+
+    /// Looks at a part of what an earlier stage handed on, and leaves it.
+    ///
+    /// Nothing else can be handed on or taken while `look` runs: let it be short, and not ask this context.
+    pub fn see<T: Send + 'static, R>(&self, at: &Subject, look: impl FnOnce(&T) -> R) -> Option<R> {
         let handed = self.handed();
-        handed
-            .things
-            .iter()
-            .find_map(|(subject, thing)| (subject == at).then(|| thing.downcast_ref::<T>())?)
-            .cloned()
+        let of_type = |(subject, thing): &'_ (Subject, Box<dyn Any + Send>)| thing.is::<T>() && subject == at;
+        let (_, thing) = handed.things.iter().find(|thing| of_type(thing))?;
+        thing.downcast_ref().map(look)
     }
 
     /// The first byte of the request has been sent.

@@ -129,7 +129,7 @@ impl Pipeline {
         let stop = lock(&trace.stop).take();
         let shared = Arc::new(Shared {
             budget: Budget::of(&self.plan(&trace)),
-            path: trace.path.clone(),
+            path: Arc::clone(&trace.path),
             vantage: Arc::clone(&trace.vantage),
             started,
             deadline,
@@ -153,7 +153,7 @@ impl Pipeline {
         // A look that nobody took up holds what holds it.
         let never = std::mem::take(&mut *lock(&shared.asides));
         drop(never);
-        self.report(&trace, &shared, started_at)
+        self.report(trace, shared, started_at)
     }
 
     /// All trials, one after another.
@@ -261,21 +261,31 @@ impl Pipeline {
     /// Whether any sample so far ended in an answer that is a failure.
     fn answers_failed(&self, trace: &Trace, shared: &Shared) -> bool {
         let seen = lock(&shared.log).observations.clone();
-        judge(&case(trace, shared, seen), &self.catalogue, &[]).verdict.outcome().died > 0
+        judge(&case(trace.target.clone(), Path::clone(&trace.path), seen), &self.catalogue, &[])
+            .verdict
+            .outcome()
+            .died
+            > 0
     }
 
-    fn report(&self, trace: &Trace, shared: &Shared, started_at: Timestamp) -> Report {
+    fn report(&self, trace: Trace, shared: Arc<Shared>, started_at: Timestamp) -> Report {
         let log = std::mem::take(&mut *lock(&shared.log));
-        let case = case(trace, shared, log.observations);
+        let started = shared.started;
+        let (request_id, traceparent) = match Arc::try_unwrap(shared) {
+            Ok(shared) => (shared.request_id, shared.traceparent),
+            // A stage kept its context.
+            Err(shared) => (shared.request_id.clone(), shared.traceparent.clone()),
+        };
+        let case = case(trace.target, Arc::unwrap_or_clone(trace.path), log.observations);
         let judgement = judge(&case, &self.catalogue, &log.errors);
         let (target, path, observations) = case.into_parts();
         Report {
             schema: SCHEMA.to_owned(),
             program: concat!("reqpath ", env!("CARGO_PKG_VERSION")).to_owned(),
             started: started_at.round(Unit::Millisecond).unwrap_or(started_at).to_string(),
-            elapsed_us: shared.started.elapsed().into(),
-            request_id: shared.request_id.clone(),
-            traceparent: shared.traceparent.clone(),
+            elapsed_us: started.elapsed().into(),
+            request_id,
+            traceparent,
             verdict: Some(judgement.verdict),
             target,
             path,
@@ -300,11 +310,10 @@ struct Ended {
 }
 
 /// Everything seen so far.
-fn case(trace: &Trace, shared: &Shared, mut observations: Vec<crate::Observation>) -> Case {
+fn case(target: Target, mut path: Path, mut observations: Vec<crate::Observation>) -> Case {
     observations.sort_by_key(|observation| observation.id);
-    let mut path = shared.path.clone();
     add_redirects(&mut path, &observations);
-    Case::new(trace.target.clone(), path, observations)
+    Case::new(target, path, observations)
 }
 
 /// Drives the walk and the looks beside the road together, until all have ended or the time is up.

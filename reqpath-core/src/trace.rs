@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use crate::{Micros, Path, Role, Target, Vantage};
@@ -14,10 +14,13 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest that can be counted on any clock: about a year.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// The path of a plain URL, which most traces share.
+static OF_URL: LazyLock<Arc<Path>> = LazyLock::new(|| Arc::new(Path::of_url()));
+
 /// What is to be traced, from where, how often, and for how long at most.
 pub struct Trace {
     pub(crate) target: Target,
-    pub(crate) path: Path,
+    pub(crate) path: Arc<Path>,
     pub(crate) vantage: Arc<dyn Vantage>,
     pub(crate) samples: u32,
     pub(crate) deadline: Option<Duration>,
@@ -34,7 +37,7 @@ impl Trace {
     pub fn new(target: Target, vantage: Arc<dyn Vantage>) -> Self {
         Self {
             target,
-            path: Path::of_url(),
+            path: Arc::clone(&OF_URL),
             vantage,
             samples: 1,
             deadline: None,
@@ -48,7 +51,7 @@ impl Trace {
     /// The path it is meant to take; `client` and `server` unless said.
     #[must_use]
     pub fn path(mut self, path: Path) -> Self {
-        self.path = path;
+        self.path = Arc::new(path);
         self
     }
 

@@ -1,7 +1,6 @@
 //! Which samples died, and in which stage.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::{Case, HopId, Left, Outcome, Role, Subject, Tri, Trial};
 
@@ -31,18 +30,51 @@ pub(super) struct End {
 /// How every trial ended, by sample number.
 #[derive(Debug, Default)]
 pub(super) struct Deaths {
-    pub(super) ends: BTreeMap<u32, End>,
+    pub(super) ends: Ends,
+}
+
+/// Ends in the order of their sample numbers. Most traces have one, and pay for no tree.
+#[derive(Debug, Default)]
+pub(super) struct Ends(Vec<(u32, End)>);
+
+impl Ends {
+    pub(super) fn get(&self, sample: u32) -> Option<&End> {
+        self.place(sample).ok().map(|place| &self.0[place].1)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &End> {
+        self.0.iter().map(|(_, end)| end)
+    }
+
+    fn get_mut(&mut self, sample: u32) -> Option<&mut End> {
+        self.place(sample).ok().map(|place| &mut self.0[place].1)
+    }
+
+    fn remove(&mut self, sample: u32) -> Option<End> {
+        self.place(sample).ok().map(|place| self.0.remove(place).1)
+    }
+
+    fn insert(&mut self, sample: u32, end: End) {
+        match self.place(sample) {
+            Ok(place) => self.0[place].1 = end,
+            Err(place) => self.0.insert(place, (sample, end)),
+        }
+    }
+
+    fn place(&self, sample: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&sample, |(sample, _)| *sample)
+    }
 }
 
 impl Deaths {
     pub(super) fn of(case: &Case, found: &Found) -> Self {
-        let mut ends = BTreeMap::<u32, End>::new();
+        let mut ends = Ends::default();
         for trial in case.of::<Trial>(&Subject::Path) {
             let Some(sample) = trial.subject().sample() else { continue };
             let leg = trial.subject().whole_leg();
             // Redirects make several trials of a sample; the last tells how it ended.
             let mut behind = Vec::new();
-            if let Some(before) = ends.remove(&sample) {
+            if let Some(before) = ends.remove(sample) {
                 behind = before.behind;
                 behind.extend(before.leg.as_leg().map(|leg| leg.to.clone()));
             }
@@ -62,12 +94,12 @@ impl Deaths {
         }
         // What the caller stopped half-way says nothing, unless there is nothing else.
         if ends.values().any(|end| end.role == Role::Fresh && !end.stopped) {
-            ends.retain(|_, end| !end.stopped);
+            ends.0.retain(|(_, end)| !end.stopped);
         }
         for (_, finding) in
             found.list.iter().filter(|(cause, finding)| finding.ends_sample && !cause.only_warns)
         {
-            let end = finding.subject.sample().and_then(|sample| ends.get_mut(&sample));
+            let end = finding.subject.sample().and_then(|sample| ends.get_mut(sample));
             // A sample that went on to another leg did not end on this one.
             if let Some(end) = end.filter(|end| finding.subject.meets(&end.leg)) {
                 end.left = Left::Dead;
@@ -78,7 +110,7 @@ impl Deaths {
 
     /// The fresh samples: the only ones that count.
     pub(super) fn fresh(&self) -> impl Iterator<Item = (u32, &End)> {
-        self.ends.iter().filter(|(_, end)| end.role == Role::Fresh).map(|(sample, end)| (*sample, end))
+        self.ends.0.iter().filter(|(_, end)| end.role == Role::Fresh).map(|(sample, end)| (*sample, end))
     }
 
     /// The fresh samples that died.
@@ -88,7 +120,7 @@ impl Deaths {
 
     /// This sample, if it is a fresh one that died.
     pub(super) fn dead_sample(&self, sample: u32) -> Option<(u32, &End)> {
-        let end = self.ends.get(&sample)?;
+        let end = self.ends.get(sample)?;
         (end.role == Role::Fresh && end.left == Left::Dead).then_some((sample, end))
     }
 

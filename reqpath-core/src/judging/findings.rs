@@ -123,7 +123,7 @@ impl Found {
     /// Drops what a control or the last try met again after a counted request had met it.
     pub(super) fn drop_echoes(&mut self, deaths: &Deaths) {
         let counted = |finding: &Finding| {
-            let end = finding.subject.sample().and_then(|sample| deaths.ends.get(&sample));
+            let end = finding.subject.sample().and_then(|sample| deaths.ends.get(sample));
             end.is_none_or(|end| end.role == Role::Fresh)
         };
         if deaths.ends.values().all(|end| end.role == Role::Fresh) {

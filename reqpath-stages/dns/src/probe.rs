@@ -57,23 +57,25 @@ impl Stage for Dns {
     }
 
     async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
-        let destination = match cx.peek::<Destination>(at) {
-            Some(destination) => destination,
-            None => {
-                // No stage before this one chose: the target itself it is.
-                let destination = Destination::of(cx.target());
-                cx.hand_on(at, destination.clone());
-                destination
-            }
-        };
+        let asked = |to: &Destination| self.given(to).ok_or_else(|| to.host.clone());
+        let asked = cx.see(at, asked).unwrap_or_else(|| {
+            // No stage before this one chose: the target itself it is.
+            let destination = Destination::of(cx.target());
+            let asked = asked(&destination);
+            cx.hand_on(at, destination);
+            asked
+        });
         if !self.options.servers.is_empty() {
             cx.hand_on(at, other::names(&self.options));
         }
-        if let Some(addresses) = self.given(&destination) {
-            cx.hand_on(at, Addresses(addresses));
-            return Ok(Left::Alive);
-        }
-        let host = destination.host.as_str();
+        let host = match asked {
+            Ok(addresses) => {
+                cx.hand_on(at, Addresses(addresses));
+                return Ok(Left::Alive);
+            }
+            Err(host) => host,
+        };
+        let host = host.as_str();
         let look_beside = self.options.side_looks && cx.is_first() && !names::is_localhost(host);
         let addresses = if self.options.servers.is_empty() {
             if look_beside {

@@ -94,9 +94,9 @@ impl Stage for Tcp {
 
     async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
         let missing = |what| Error::NothingHandedOn { stage: "tcp", what };
-        let destination = cx.peek::<Destination>(at).ok_or_else(|| missing("a destination"))?;
+        let port = cx.see(at, |to: &Destination| to.port).ok_or_else(|| missing("a destination"))?;
         let Addresses(addresses) = cx.take(at).ok_or_else(|| missing("addresses"))?;
-        let peers = order::candidates(addresses, destination.port, self.options.family);
+        let peers = order::candidates(addresses, port, self.options.family);
         if peers.is_empty() {
             return Err(missing("an address of the wanted family"));
         }

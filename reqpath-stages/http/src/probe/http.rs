@@ -132,7 +132,7 @@ fn asked(at: &Subject, cx: &Context) -> (Target, Option<Proxy>) {
     let target = cx.target();
     let proxy = match target.scheme() {
         // Through a tunnel the proxy sees nothing of it.
-        Scheme::Http => cx.peek::<Destination>(at).and_then(|destination| destination.proxy),
+        Scheme::Http => cx.see(at, |to: &Destination| to.proxy.clone()).flatten(),
         _ => None,
     };
     let authorization = proxy.as_ref().and_then(|proxy| proxy.authorization.as_deref());

@@ -56,7 +56,7 @@ impl Stage for Tunnel {
         if cx.target().scheme() != Scheme::Https {
             return Ok(Left::Alive);
         }
-        let Some(proxy) = cx.peek::<Destination>(at).and_then(|destination| destination.proxy) else {
+        let Some(proxy) = cx.see(at, |to: &Destination| to.proxy.clone()).flatten() else {
             return Ok(Left::Alive);
         };
         let missing = Error::NothingHandedOn { stage: NAME, what: "a connection" };

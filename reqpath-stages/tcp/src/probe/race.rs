@@ -44,6 +44,12 @@ impl Race<'_> {
             let dialling = self.dial(only, Purpose::Road, self.until, None).run().await?;
             return Ok(self.settle(dialling));
         }
+        // On the heap of its own, so that a single address does not carry its room.
+        Box::pin(self.among(peers)).await
+    }
+
+    /// The race proper.
+    async fn among(&self, peers: Vec<PeerAddr>) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
         let enough = Arc::new(AtomicBool::new(false));
         let mut rest = peers.into_iter();
         let mut racing = Racing::new();
