@@ -33,6 +33,19 @@ use super::{
 use crate::real::RealError;
 
 /// A host of a lab; clones are the same host.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let (client, server) = (&lab["client"], lab["server"].clone());
+/// let listener = server.run(|| TcpListener::bind((server.ipv4(), 8080))).unwrap().unwrap();
+/// client.run(|| TcpStream::connect((server.ipv4(), 8080))).unwrap().unwrap();
+/// let (_, peer) = listener.accept().unwrap();
+/// assert_eq!(peer.ip(), client.ipv4());
+/// ```
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 

@@ -95,6 +95,15 @@ pub use self::{
 use self::{delay::Relay, files::LabDirectory, namespace::Namespaces};
 
 /// A network of hosts, up from the moment it is built until it is dropped.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// assert!(lab.hosts().map(|host| host.name()).eq(["client", "server"]));
+/// assert!(lab.host("sever").is_err());
+/// ```
 #[derive(Debug)]
 pub struct Lab {
     hosts: BTreeMap<String, Host>,

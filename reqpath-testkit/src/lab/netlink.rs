@@ -27,6 +27,17 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const FIRST_INDEX: u32 = 1000;
 
 /// A route that leads nowhere, and what a packet towards it meets.
+///
+/// ```
+/// use std::{io::ErrorKind, net::TcpStream};
+/// use reqpath_testkit::lab::{self, DeadRoute, Lab};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// lab["client"].add_dead_route("203.0.113.0/24", DeadRoute::Prohibit).unwrap();
+/// let refused = lab["client"].run(|| TcpStream::connect("203.0.113.1:80")).unwrap().unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeadRoute {

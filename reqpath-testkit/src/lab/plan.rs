@@ -14,6 +14,16 @@ use super::{
 };
 
 /// One network interface of a host.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let lab = Lab::builder().host("client").host("edge").link("client", "edge").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let interface = lab["client"].interface_on("client-edge").unwrap();
+/// assert_eq!((interface.name.as_str(), interface.mtu), ("eth0", 1500));
+/// assert_eq!(interface.addresses[0].ip(), lab["client"].ipv4());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Interface {

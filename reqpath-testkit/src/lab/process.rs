@@ -19,6 +19,14 @@ const OUTPUT_AT_MOST: u64 = 16 << 20;
 ///
 /// It sees the network, `resolv.conf` and hosts file of the host, and the environment of the host instead
 /// of ours (only `PATH` is taken over). Files, cgroups and `/sys` are this machine's.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let Some(lab) = lab::or_skip(Lab::builder().host("client").build()) else { return };
+/// let command = lab["client"].command("sh").args(["-c", "echo $GREETING"]).env("GREETING", "hello");
+/// assert_eq!(command.output().unwrap().stdout, b"hello\n");
+/// ```
 #[derive(Debug)]
 pub struct HostCommand {
     host: Host,
@@ -137,6 +145,17 @@ impl HostCommand {
 }
 
 /// A program that runs inside a host; it is killed when this is dropped, and when the lab ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let Some(lab) = lab::or_skip(Lab::builder().host("server").build()) else { return };
+/// let child = lab["server"].command("sleep").arg("1000").spawn().unwrap();
+/// assert!(child.try_wait().unwrap().is_none(), "it runs");
+/// let ended = child.terminate(Duration::from_secs(20)).unwrap();
+/// assert!(!ended.success());
+/// ```
 #[derive(Debug)]
 pub struct HostChild {
     tracked: Arc<Tracked>,

@@ -8,6 +8,17 @@ use super::{Lab, error::Error, filter::Filter, plan::Plan, program::Program};
 ///
 /// Wherever it takes "a host or an address", a host's name is turned into the address by which this host
 /// reaches it, so that addresses need not be known when the lab is written down.
+///
+/// ```
+/// use std::net::ToSocketAddrs;
+/// use reqpath_testkit::lab::{self, HostSpec, Lab};
+///
+/// let client = HostSpec::new("client").knows("shop.test", "server");
+/// let lab = Lab::builder().host(client).host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let mut found = lab["client"].run(|| "shop.test:80".to_socket_addrs()).unwrap().unwrap();
+/// assert!(found.any(|address| address.ip() == lab["server"].ipv4()));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct HostSpec {
@@ -112,6 +123,16 @@ impl From<String> for HostSpec {
 }
 
 /// The description of one cable between two hosts, or between a host and a switch.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Lab, Link};
+///
+/// let link = Link::between("client", "edge").mtu(1400).address("edge", "192.0.2.1/24");
+/// let lab = Lab::builder().host("client").host("edge").connect(link).build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// assert_eq!(lab["edge"].ipv4().to_string(), "192.0.2.1");
+/// assert_eq!(lab["client"].interfaces()[0].mtu, 1400);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Link {
@@ -172,6 +193,16 @@ impl Link {
 }
 
 /// Gathers the description of a lab, then builds it.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let lab = Lab::builder().switch("lan").host("a").host("b").link("a", "lan").link("b", "lan");
+/// let Some(lab) = lab::or_skip(lab.without_ipv6().build()) else { return };
+/// let network = |host: &str| lab[host].interface_on("lan").unwrap().addresses[0].network();
+/// assert_eq!(network("a"), network("b"));
+/// assert_eq!(lab["a"].ips().count(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct LabBuilder {

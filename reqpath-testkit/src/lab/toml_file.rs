@@ -79,6 +79,20 @@ impl Lab {
 }
 
 /// A lab as it is written in a file, to be a part of a larger file: a scenario has one as its `[lab]`.
+///
+/// ```
+/// use reqpath_testkit::lab::{Lab, LabFile};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Case {
+///     lab: LabFile,
+/// }
+///
+/// let text = "[lab.hosts.client]\n[lab.hosts.edge]\nrouter = true\n";
+/// let case: Case = toml::from_str(text).unwrap();
+/// let same = Lab::builder().host("client").router("edge");
+/// assert_eq!(case.lab.builder(text).unwrap(), same);
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabFile {

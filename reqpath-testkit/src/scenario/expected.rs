@@ -50,6 +50,23 @@ impl Kind {
 }
 
 /// One thing that is otherwise than expected.
+///
+/// ```
+/// use reqpath_testkit::scenario::{RunError, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let healthy = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/healthy_http.toml");
+/// # let refused = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let (healthy, refused) = (Scenario::load(healthy)?, Scenario::load(refused)?);
+/// let (alive, dead) = (healthy.run_on_fakes().await?, refused.run_on_fakes().await?);
+/// let Err(RunError::Disagreement { differences, .. }) = healthy.agree(&alive, &dead) else {
+///     panic!("they agree")
+/// };
+/// assert_eq!(differences[0].to_string(), "kind: expected reached, found died");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {

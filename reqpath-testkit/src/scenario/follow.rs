@@ -13,6 +13,20 @@ use super::witness::{Eyes, Witness};
 use crate::assertions;
 
 /// A scenario that was played and ended as expected.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Place, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let ran = Scenario::load(file)?.run_on_fakes().await?;
+/// assert_eq!(ran.place, Place::Fakes);
+/// assert_eq!(ran.observed.len(), 1, "its only fault was there");
+/// assert!(ran.missing.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Ran {
@@ -27,6 +41,20 @@ pub struct Ran {
 }
 
 /// A fault that was there.
+///
+/// ```
+/// use reqpath_testkit::scenario::Scenario;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let ran = Scenario::load(file)?.run_on_fakes().await?;
+/// let observed = &ran.observed[0];
+/// assert_eq!(observed.seen, "192.0.2.10:80: connection refused");
+/// assert!(observed.met.is_some_and(|met| met > 0), "the trace came to it");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Observed {

@@ -124,6 +124,20 @@ use self::follow::Stand;
 type Build = dyn Fn(Road) -> Result<Pipeline, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
 
 /// A scenario, read from its file.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Place, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let scenario = Scenario::load(file)?;
+/// assert_eq!(scenario.name(), "tcp_refused");
+/// assert_eq!(scenario.summary(), "Nothing listens on the server's port");
+/// scenario.run_at(Place::Fakes).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Scenario {
     script: Arc<Script>,

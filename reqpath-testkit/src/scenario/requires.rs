@@ -8,6 +8,20 @@ use serde::Deserialize;
 ///
 /// While the pipeline has no stage of that name, the verdict is to be the leg's own code
 /// (`expected.without`), or `unknown` with the look that is missing.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Needed, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_accept_queue_full.toml");
+/// // Its cause needs a look at the node, which the usual road has no stage for.
+/// let ran = Scenario::load(file)?.run_on_fakes().await?;
+/// assert_eq!(ran.missing, [Needed::Node]);
+/// assert_eq!(Needed::Node.stage(), "node");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -31,6 +31,16 @@ const QUESTION: &str =
 /// It answers `/db` with a price from the database, over a connection of its own for each request, or with
 /// 503 and the reason; and every other path by itself. Answers are JSON, and say which Pod made them and
 /// which peer it saw.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/"));
+/// assert!(curl.status().unwrap().success());
+/// assert_eq!(road.pods[0].application.served().len(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Application {
     served: Arc<Mutex<Vec<Served>>>,
@@ -39,6 +49,18 @@ pub struct Application {
 }
 
 /// One request that an application answered.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/"));
+/// assert!(curl.status().unwrap().success());
+/// let served = &road.pods[0].application.served()[0];
+/// assert_eq!((served.path.as_str(), served.status), ("/", 200));
+/// assert_ne!(served.peer.ip(), road.client.ipv4(), "the Pod sees who stands before it");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Served {

@@ -20,6 +20,14 @@ const PASSWORD: &str = "not-a-secret";
 const NAME: &str = "postgres";
 
 /// Which Pods a node hands requests to, and as whom: a Service's `externalTrafficPolicy`.
+///
+/// ```
+/// use reqpath_testkit::lab::{WholeRoad, road::TrafficPolicy};
+///
+/// assert_eq!(TrafficPolicy::default(), TrafficPolicy::Cluster);
+/// let road = WholeRoad::builder().traffic_policy(TrafficPolicy::Local);
+/// # let _ = road;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TrafficPolicy {
@@ -31,6 +39,15 @@ pub enum TrafficPolicy {
 }
 
 /// Gathers what a [`WholeRoad`] is to be, then builds it.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// assert!(road.gateway.is_none());
+/// assert_eq!((road.nodes.len(), road.pods.len()), (1, 1));
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct RoadBuilder {

@@ -67,6 +67,17 @@ pub struct WholeRoad {
 }
 
 /// The host with the DNS server of the road.
+///
+/// ```
+/// use std::net::ToSocketAddrs;
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let mut found = road.client.run(|| "www.road.test:80".to_socket_addrs()).unwrap().unwrap();
+/// let edge = &road.edge.host.interface_on("outside").unwrap().addresses[0];
+/// assert!(found.any(|address| address.ip() == edge.ip()));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NameServer {
@@ -77,6 +88,19 @@ pub struct NameServer {
 }
 
 /// A proxy of the road.
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/"));
+/// assert!(curl.status().unwrap().success());
+/// let tried = format!("upstream=\"{}\"", road.nodes[0].node_port());
+/// let line = road.edge.access_log().wait_for(Duration::from_secs(10), |line| line.contains(&tried));
+/// assert!(line.is_some());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Proxy {
@@ -87,6 +111,17 @@ pub struct Proxy {
 }
 
 /// A node of the road.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let before = road.nodes[0].connections().unwrap();
+/// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/"));
+/// assert!(curl.status().unwrap().success());
+/// assert_eq!(road.nodes[0].connections().unwrap(), before + 1);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Node {
@@ -95,6 +130,16 @@ pub struct Node {
 }
 
 /// A Pod of the road.
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let direct = format!("http://{}/", road.pods[0].address());
+/// let curl = road.edge.host.command("curl").args(["--silent", "--max-time", "20", &direct]);
+/// assert!(curl.status().unwrap().success());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Pod {
@@ -105,6 +150,16 @@ pub struct Pod {
 }
 
 /// The database of the road.
+///
+/// ```
+/// use std::net::TcpStream;
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// let address = (road.database.host.ipv4(), 5432);
+/// road.pods[0].host.run(|| TcpStream::connect(address)).unwrap().unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Database {
