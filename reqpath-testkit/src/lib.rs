@@ -1,4 +1,20 @@
 //! Fakes that fail loudly, mocks that misbehave, real parts on a leash
+//!
+//! ```
+//! use reqpath_testkit::mock::{Connection, MockUpstream, Reply};
+//! use std::io::Read;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mock = MockUpstream::builder()
+//!     .connections(Connection::every(2, Connection::reset_at_accept()))
+//!     .reply(Reply::ok("hello"))
+//!     .start()?;
+//! let _served = std::net::TcpStream::connect(mock.address())?;
+//! let reset = std::net::TcpStream::connect(mock.address()).and_then(|mut second| second.read(&mut [0]));
+//! assert!(reset.is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod assertions;
 mod background;

@@ -19,6 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const URL: &str = "http://conformance.test/path?page=1";
 
 /// Holds a stage to the rules: see the [module](super) for which, and for an example.
+///
+/// ```no_run
+/// # fn f(stage: impl reqpath_core::Stage + 'static) {
+/// use reqpath_testkit::conformance;
+/// use reqpath_testkit::vantage::{FakeVantage, Packets};
+///
+/// conformance::stage(stage)
+///     .world("a good server", || {
+///         FakeVantage::builder().udp(([192, 0, 2, 123], 123), Packets::reply(vec![0x24; 48])).build()
+///     })
+///     .check();
+/// # }
+/// ```
 pub fn stage(stage: impl Stage + 'static) -> StageCheck {
     StageCheck {
         stage: Arc::new(stage),
@@ -32,6 +45,20 @@ pub fn stage(stage: impl Stage + 'static) -> StageCheck {
 }
 
 /// A check of a stage to come; made by [`stage`].
+///
+/// ```no_run
+/// # fn f(stage: impl reqpath_core::Stage + 'static) {
+/// use reqpath_testkit::conformance;
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+///
+/// let check = conformance::stage(stage)
+///     .url("http://shop.test/")
+///     .world("nothing listens", || FakeVantage::builder().any_tcp(Dial::refused()).rest_absent().build());
+/// if let Err(broken) = check.violations() {
+///     println!("{broken}");
+/// }
+/// # }
+/// ```
 #[must_use = "nothing is checked until `check`"]
 pub struct StageCheck {
     pub(super) stage: Arc<dyn Stage>,

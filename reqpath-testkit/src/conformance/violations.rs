@@ -6,6 +6,34 @@ use std::fmt;
 const WIDTH: usize = 1500;
 
 /// The rules that a stage or a catalogue breaks; its text is a numbered list.
+///
+/// ```
+/// use reqpath_core::{Contact, Context, Error, Left, Path, Stage, Subject, Target};
+/// use reqpath_testkit::conformance;
+///
+/// #[derive(Debug)]
+/// struct Loud;
+///
+/// #[async_trait::async_trait]
+/// impl Stage for Loud {
+///     fn name(&self) -> &'static str {
+///         "LOUD"
+///     }
+/// #     fn causes(&self) -> &[&'static reqpath_core::Cause] {
+/// #         &[]
+/// #     }
+/// #     fn plan(&self, _: &Subject, _: &Path, _: &Target) -> Vec<Contact> {
+/// #         Vec::new()
+/// #     }
+/// #     async fn run(&self, _: &Subject, _: &Context) -> Result<Left, Error> {
+/// #         Ok(Left::Alive)
+/// #     }
+///     // …
+/// }
+///
+/// let broken = conformance::stage(Loud).violations().unwrap_err();
+/// assert!(broken.list().iter().any(|rule| rule == "its name is one lower-case word, and is `LOUD`"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations {
     of: String,

@@ -12,6 +12,21 @@ use hickory_resolver::proto::rr::RecordType;
 const KEPT: usize = 10_000;
 
 /// How a query came.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Transport, Zone};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dns = FakeDns::start(Zone::new("test").a("www", [192, 0, 2, 1]))?;
+/// let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x04test\0\0\x01\0\x01";
+/// std::net::UdpSocket::bind("127.0.0.1:0")?.send_to(query, dns.address())?;
+/// assert!(dns.wait_until(Duration::from_secs(20), |queries| queries.len() == 1));
+///
+/// assert_eq!(dns.queries()[0].transport, Transport::Udp);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
@@ -31,6 +46,23 @@ impl fmt::Display for Transport {
 }
 
 /// One query as it arrived.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Zone};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dns = FakeDns::start(Zone::new("test").a("www", [192, 0, 2, 1]))?;
+/// let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x04test\0\0\x01\0\x01";
+/// std::net::UdpSocket::bind("127.0.0.1:0")?.send_to(query, dns.address())?;
+/// assert!(dns.wait_until(Duration::from_secs(20), |queries| queries.len() == 1));
+///
+/// let seen = &dns.queries()[0];
+/// assert_eq!((seen.name.as_str(), seen.id), ("www.test.", 7));
+/// assert!(seen.recursion_desired && seen.edns.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct QuerySeen {
@@ -57,6 +89,22 @@ pub struct QuerySeen {
 }
 
 /// The EDNS part of a query.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Zone};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dns = FakeDns::start(Zone::new("test").a("www", [192, 0, 2, 1]))?;
+/// let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x03www\x04test\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+/// std::net::UdpSocket::bind("127.0.0.1:0")?.send_to(query, dns.address())?;
+/// assert!(dns.wait_until(Duration::from_secs(20), |queries| queries.len() == 1));
+///
+/// let edns = dns.queries()[0].edns.clone().expect("the query ends in an OPT record");
+/// assert_eq!((edns.payload, edns.dnssec_ok), (1232, true));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EdnsSeen {

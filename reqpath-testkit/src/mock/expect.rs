@@ -7,6 +7,17 @@ use std::ops::{RangeFrom, RangeInclusive};
 use super::record::Seen;
 
 /// How many requests a test expects: `2`, `1..` or `1..=3`.
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Times};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let some: Times = (1..=3).into();
+/// let mock = MockUpstream::builder().expect(some).start()?;
+/// assert!(mock.verify().is_err());                 // none came
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     least: u64,
@@ -50,6 +61,18 @@ impl fmt::Display for Times {
 }
 
 /// An expectation of a mock that was not met; its text lists what was received.
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::builder().named("shop").reply(Reply::ok("hello")).expect(1).start()?;
+/// let unmet = mock.verify().unwrap_err();
+/// assert!(unmet.to_string().starts_with("shop at 127.0.0.1:"));
+/// assert_eq!(unmet.seen().request_count, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Unmet {
     pub(super) name: String,

@@ -10,6 +10,23 @@ const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V1_LONGEST: usize = 107;
 
 /// The addresses a proxy says it stands between.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::mock::{Connection, MockUpstream};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::builder().connections(Connection::serve().expects_proxy_protocol()).start()?;
+/// let mut client = std::net::TcpStream::connect(mock.address())?;
+/// client.write_all(b"PROXY TCP4 192.0.2.1 192.0.2.7 40000 80\r\n")?;
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\nconnection: close\r\n\r\n")?;
+/// client.read_to_string(&mut String::new())?;
+///
+/// let header = mock.requests()[0].proxied.clone().expect("a header came");
+/// assert_eq!((header.version, header.source), (1, Some(([192, 0, 2, 1], 40000).into())));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyHeader {

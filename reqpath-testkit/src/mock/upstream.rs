@@ -22,6 +22,17 @@ use crate::pki::PkiError;
 /// It lives on a thread of its own, so it serves blocking and async tests alike.
 /// Dropped with an expectation unmet it panics, unless the thread is panicking already;
 /// [`MockUpstream::verify`] gives the same verdict as a value.
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::start(Reply::ok("hello"))?;
+/// assert_eq!(mock.url("/cart"), format!("http://{}/cart", mock.address()));
+/// assert_eq!(mock.request_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MockUpstream {
     name: String,
@@ -121,6 +132,21 @@ impl Drop for MockUpstream {
 }
 
 /// A [`MockUpstream`] about to be started.
+///
+/// ```
+/// use reqpath_testkit::mock::{Connection, MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::builder()
+///     .named("shop")
+///     .connections(Connection::serve().requests_at_most(1))
+///     .reply(Reply::ok("hello"))
+///     .never_called()
+///     .start()?;
+/// mock.verify()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing listens until `start`"]
 pub struct Builder {
     name: String,

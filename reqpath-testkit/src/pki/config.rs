@@ -11,6 +11,20 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use super::{Authority, Crl, Leaf, PkiError};
 
 /// The crypto provider of every configuration made here; the process-wide default is never touched.
+///
+/// ```
+/// use reqpath_testkit::pki::provider;
+/// use rustls::RootCertStore;
+///
+/// # fn main() -> Result<(), rustls::Error> {
+/// let nobody = rustls::ClientConfig::builder_with_provider(provider())
+///     .with_safe_default_protocol_versions()?
+///     .with_root_certificates(RootCertStore::empty())
+///     .with_no_client_auth();
+/// # let _ = nobody;
+/// # Ok(())
+/// # }
+/// ```
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

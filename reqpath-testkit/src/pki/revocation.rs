@@ -3,6 +3,20 @@
 use rustls_pki_types::CertificateRevocationListDer;
 
 /// A revocation list, signed by the authority that made it.
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+///
+/// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+/// let root = Authority::new()?;
+/// root.revoke(&root.leaf("shop.test").issue()?);
+/// let list = root.crl()?;
+/// assert!(list.pem().starts_with("-----BEGIN X509 CRL-----"));
+/// let client = root.client_config_with_crls(&[list])?;     // refuses that leaf
+/// # let _ = client;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Crl {
     pub(super) pem: String,

@@ -50,6 +50,24 @@ kill -s KILL 0
 /// Ctrl-C in a terminal reaches it by way of the test only. Dropping the leash asks the program
 /// to end, waits, and kills it if it does not. When the test itself is killed, the supervisor
 /// does the same, and removes the program's private directory.
+///
+/// ```
+/// use reqpath_testkit::real::{Leash, Room};
+/// use std::process::Command;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), reqpath_testkit::real::RealError> {
+/// let room = Room::new("sleeper")?;
+/// let mut command = Command::new("/bin/sh");
+/// command.args(["-c", "echo ready; exec sleep 60"]);
+/// let mut leash = Leash::hold("sleeper", &command, "TERM", &room)?;
+/// let output = leash.output().clone();
+/// let said = leash.wait_ready(Duration::from_secs(20), || Ok(output.lines().pop()))?;
+/// assert_eq!(said, "ready");
+/// assert!(leash.is_running());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Leash {
     part: String,

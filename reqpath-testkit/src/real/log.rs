@@ -8,6 +8,19 @@ use std::time::{Duration, Instant};
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(3);
 
 /// A log that a real part writes, to read now or to wait for.
+///
+/// ```
+/// use reqpath_testkit::real::{Nginx, require};
+/// use std::io::Write;
+/// use std::time::Duration;
+///
+/// let started = Nginx::builder().server("listen {listen}; return 204;").start();
+/// let Some(nginx) = require(started) else { return Ok(()) };
+/// std::net::TcpStream::connect(nginx.address())?.write_all(b"GET /cart HTTP/1.0\r\n\r\n")?;
+/// let line = nginx.access_log().wait_for(Duration::from_secs(20), |line| line.contains("GET /cart"));
+/// assert!(line.is_some());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Log {
     path: PathBuf,

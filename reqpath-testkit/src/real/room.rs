@@ -17,6 +17,19 @@ const TIME_TO_LOCK: Duration = Duration::from_secs(2);
 ///
 /// A part's supervisor removes it when this process is killed; where not even that had begun, the next
 /// room that is made in the same place sweeps it away.
+///
+/// ```
+/// use reqpath_testkit::real::Room;
+///
+/// # fn main() -> Result<(), reqpath_testkit::real::RealError> {
+/// let room = Room::new("notes")?;
+/// let path = room.write("folder/note", "hello")?;
+/// assert_eq!(path, room.join("folder/note"));
+/// drop(room);
+/// assert!(!path.exists());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Room {
     directory: PathBuf,

@@ -8,6 +8,14 @@ const INSTALL: &str = "install it with `apt-get install ldnsutils`, or run scrip
 const DAY: u64 = 86_400;
 
 /// How a zone is signed, well or badly.
+///
+/// ```
+/// use reqpath_testkit::real::{Signing, Zone, require};
+///
+/// let zone = Zone::new("shop.test", "www A 192.0.2.1").signed(Signing::Stripped);
+/// let Some(zone) = require(zone) else { return };
+/// assert!(zone.trust_anchor().is_some() && !zone.text().contains("RRSIG"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signing {
@@ -26,6 +34,15 @@ pub enum Signing {
 }
 
 /// The records of one zone, for a [`Knot`](super::Knot) or an [`Unbound`](super::Unbound).
+///
+/// ```
+/// use reqpath_testkit::real::Zone;
+///
+/// let zone = Zone::new("shop.test", "www A 192.0.2.1\nlost CNAME nowhere");
+/// assert_eq!(zone.origin(), "shop.test.");
+/// assert!(zone.text().contains("SOA"));
+/// assert_eq!(zone.trust_anchor(), None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Zone {
     origin: String,

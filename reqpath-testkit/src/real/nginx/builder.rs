@@ -22,6 +22,19 @@ use super::{Flavour, Nginx};
 /// The rest of the file is written here: one worker, no user switching, every path in the private
 /// directory, errors logged from `info`. An access log in the format `combined` is kept, unless
 /// the texts have an `access_log` of their own; [`Nginx::access_log`] reads `{dir}/access.log`.
+///
+/// ```
+/// use reqpath_testkit::real::{Nginx, require};
+///
+/// let started = Nginx::builder()
+///     .http("upstream shop { server {listen:shop}; }")
+///     .server("listen {listen:edge}; location / { proxy_pass http://shop; }")
+///     .server("listen {listen:shop}; return 200 '{greeting}';")
+///     .value("greeting", "hello")
+///     .start();
+/// let Some(nginx) = require(started) else { return };
+/// assert_ne!(nginx.address_of("edge"), nginx.address_of("shop"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct NginxBuilder {
     pub(super) flavour: Flavour,

@@ -5,6 +5,14 @@ use std::process::Command;
 use super::super::{RealError, find};
 
 /// Which nginx to start; two builds of it disagree often enough to try both.
+///
+/// ```
+/// use reqpath_testkit::real::{Flavour, require};
+///
+/// assert_eq!(Flavour::default(), Flavour::Debian);
+/// let Some(version) = require(Flavour::Debian.version()) else { return };
+/// assert!(version.starts_with("1."));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flavour {
