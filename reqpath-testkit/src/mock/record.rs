@@ -15,6 +15,24 @@ const KEPT: usize = 10_000;
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
 
 /// One request as it arrived.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::start(Reply::ok("hello"))?;
+/// let mut client = std::net::TcpStream::connect(mock.address())?;
+/// client.write_all(b"GET /cart HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")?;
+/// client.read_to_string(&mut String::new())?;
+///
+/// let request = &mock.requests()[0];
+/// assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/cart"));
+/// assert_eq!(request.host(), Some("shop.test"));
+/// assert_eq!(request.header("connection"), Some("close"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Request {
@@ -62,6 +80,25 @@ impl Request {
 }
 
 /// A TLS handshake, as far as it came.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::{MockUpstream, pki::Authority};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let root = Authority::new()?;
+/// let mock = MockUpstream::builder().tls(&root.leaf("shop.test").issue()?).start()?;
+/// let tls = rustls::ClientConnection::new(root.client_config()?.into(), "shop.test".try_into()?)?;
+/// let mut client = rustls::StreamOwned::new(tls, std::net::TcpStream::connect(mock.address())?);
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\nconnection: close\r\n\r\n")?;
+/// client.read_exact(&mut [0; 12])?;
+///
+/// let seen = mock.requests()[0].tls.clone().expect("it came in TLS");
+/// assert_eq!(seen.sni.as_deref(), Some("shop.test"));
+/// assert_eq!(seen.version.as_deref(), Some("TLSv1_3"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct TlsSeen {
@@ -82,6 +119,20 @@ pub struct TlsSeen {
 }
 
 /// One connection as it went.
+///
+/// ```
+/// use reqpath_testkit::mock::{Connection, MockUpstream};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::builder().connections(Connection::close_at_accept()).start()?;
+/// let client = std::net::TcpStream::connect(mock.address())?;
+/// assert!(mock.wait_until(Duration::from_secs(20), |seen| seen.connection_count == 1));
+/// assert_eq!(mock.connections()[0].from, client.local_addr()?);
+/// assert_eq!(mock.connections()[0].requests, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionSeen {
@@ -104,6 +155,22 @@ pub struct ConnectionSeen {
 }
 
 /// Everything a mock saw up to some moment.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::start(Reply::ok("hello"))?;
+/// let mut client = std::net::TcpStream::connect(mock.address())?;
+/// client.write_all(b"GET /cart HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")?;
+/// client.read_to_string(&mut String::new())?;
+/// let gone = |seen: &reqpath_testkit::mock::Seen| seen.connections.iter().all(|one| one.ended.is_some());
+/// assert!(mock.wait_until(Duration::from_secs(20), gone));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Seen {

@@ -41,6 +41,17 @@ const KINDS: [ContactKind; 5] = [
 /// The script of a [`FakeVantage`] to come.
 ///
 /// Each line says what answers to one contact; a second line for the same contact takes the place of the first.
+///
+/// ```
+/// use reqpath_testkit::vantage::{Dial, FakeVantage, Lookup};
+///
+/// let vantage = FakeVantage::builder()
+///     .name("shop.test", Lookup::addresses([[192, 0, 2, 7]]))
+///     .tcp(([192, 0, 2, 7], 80), Dial::answers("HTTP/1.1 204 No Content\r\n\r\n"))
+///     .any_tcp(Dial::refused())
+///     .build();
+/// assert!(vantage.contacts().is_empty());
+/// ```
 #[must_use = "nothing can be looked at until `build`"]
 pub struct FakeVantageBuilder {
     name: String,

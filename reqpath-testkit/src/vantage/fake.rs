@@ -39,6 +39,25 @@ const NOT_SCRIPTED: &str = "the script of this fake vantage has no such contact"
 /// Dropped with an unexpected contact, an expectation unmet or a closure that panicked, it panics,
 /// unless the thread is panicking already; [`FakeVantage::verify`] gives the same verdict as a value.
 /// A pipeline may hold it last, so a test that must be sure asks `verify`.
+///
+/// ```
+/// use reqpath_core::{Budget, ConnectOptions, Contact, ContactKind, PeerAddr, Vantage};
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let shop = PeerAddr(([192, 0, 2, 7], 80).into());
+/// let vantage = FakeVantage::builder().tcp(shop.0, Dial::refused()).build();
+/// # let budget = Budget::of(&[Contact::new(ContactKind::Connection, "the shop", 1, "to see")]);
+/// let permit = budget.permit(ContactKind::Connection)?;
+/// let _refused = vantage.connect(permit, shop, ConnectOptions::within(Duration::from_secs(1))).await;
+///
+/// assert_eq!(vantage.count(ContactKind::Connection), 1);
+/// vantage.verify()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct FakeVantage {
     ledger: Arc<Ledger>,
     acts: Vec<Act>,

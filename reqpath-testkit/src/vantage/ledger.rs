@@ -17,6 +17,25 @@ const KEPT: usize = 10_000;
 const LINES: usize = 20;
 
 /// What a stage wanted of the place.
+///
+/// ```
+/// use reqpath_core::{Budget, ConnectOptions, Contact, ContactKind, PeerAddr, Vantage};
+/// use reqpath_testkit::vantage::{Dial, FakeVantage, Wanted};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let shop = PeerAddr(([192, 0, 2, 7], 80).into());
+/// let vantage = FakeVantage::builder().tcp(shop.0, Dial::refused()).build();
+/// # let budget = Budget::of(&[Contact::new(ContactKind::Connection, "the shop", 1, "to see")]);
+/// let permit = budget.permit(ContactKind::Connection)?;
+/// let _refused = vantage.connect(permit, shop, ConnectOptions::within(Duration::from_secs(1))).await;
+///
+/// assert_eq!(vantage.contacts()[0].wanted, Wanted::Connection(shop));
+/// assert_eq!(vantage.contacts()[0].wanted.to_string(), "connect to 192.0.2.7:80");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wanted {
@@ -121,6 +140,26 @@ impl fmt::Display for Pattern {
 }
 
 /// One contact as it was made.
+///
+/// ```
+/// use reqpath_core::{Budget, ConnectOptions, Contact, ContactKind, PeerAddr, Vantage};
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let shop = PeerAddr(([192, 0, 2, 7], 80).into());
+/// let vantage = FakeVantage::builder().tcp(shop.0, Dial::refused()).build();
+/// # let budget = Budget::of(&[Contact::new(ContactKind::Connection, "the shop", 1, "to see")]);
+/// let permit = budget.permit(ContactKind::Connection)?;
+/// let _refused = vantage.connect(permit, shop, ConnectOptions::within(Duration::from_secs(1))).await;
+///
+/// let contacted = &vantage.contacts()[0];
+/// assert_eq!(contacted.permit, ContactKind::Connection);
+/// assert!(contacted.expected);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Contacted {
@@ -250,6 +289,14 @@ impl Ledger {
 }
 
 /// A fake vantage whose script was not followed; its text says in what, and what was expected.
+///
+/// ```
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+///
+/// let vantage = FakeVantage::builder().tcp(([192, 0, 2, 7], 80), Dial::refused()).expect(1).build();
+/// let unmet = vantage.verify().unwrap_err();
+/// assert!(unmet.to_string().contains("expected once, made 0: connect to 192.0.2.7:80"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Unmet {
     name: String,

@@ -4,6 +4,14 @@ use std::fmt;
 use std::ops::{RangeFrom, RangeInclusive};
 
 /// How often a contact is expected: `2`, `1..` or `1..=3`.
+///
+/// ```
+/// use reqpath_testkit::vantage::Times;
+///
+/// assert_eq!(Times::from(2).to_string(), "2 times");
+/// assert_eq!(Times::from(1..).to_string(), "at least 1 times");
+/// assert_eq!(Times::from(1..=3).to_string(), "1 to 3 times");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     least: u64,
