@@ -39,11 +39,21 @@ mod check;
 mod lookup;
 mod text;
 
+// The functions behind the macros, which are what a test writes.
+#[doc(hidden)]
 pub use self::check::{blames_nobody, degraded, died, reached, unknown, warned};
 pub use self::lookup::{evidence, the_only};
 pub use self::text::text;
 
 /// The request reached its end, with any answer or with this one: `assert_reached!(report, with "HTTP/1.1 200")`.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "reached", "answer": "HTTP/1.1 200", "outcome": {"samples": 1, "died": 0}}}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_reached!(report, with "HTTP/1.1 200");
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_reached {
     ($report:expr $(,)?) => {
@@ -55,6 +65,14 @@ macro_rules! assert_reached {
 }
 
 /// Every sample died: anywhere, at this hop, of this cause, or both: `assert_died!(report, at "edge", of "tcp.refused")`.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "died", "outcome": {"samples": 1, "died": 1}, "chain": ["tcp.refused"], "at": {"hop": "server", "station": "tcp"}, "cause": {"code": "tcp.refused", "summary": "s", "subject": "path"}}}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_died!(report, at "server", of "tcp.refused");
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_died {
     ($report:expr $(, at $hop:expr)? $(, of $code:expr)? $(,)?) => {
@@ -63,6 +81,14 @@ macro_rules! assert_died {
 }
 
 /// Some samples died and some arrived: `assert_degraded!(report, at "server", of "http.error")`, both optional.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "degraded", "outcome": {"samples": 4, "died": 1}, "at": {"hop": "server", "station": "tcp"}, "cause": {"code": "tcp.refused", "summary": "s", "subject": "path"}}}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_degraded!(report, at "server", of "tcp.refused");
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_degraded {
     ($report:expr $(, at $hop:expr)? $(, of $code:expr)? $(,)?) => {
@@ -71,6 +97,14 @@ macro_rules! assert_degraded {
 }
 
 /// The deciding evidence is missing: `assert_unknown!(report)`, or near this hop: `assert_unknown!(report, at "server")`.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "unknown", "why": "no look was made", "outcome": {"samples": 1, "died": 1}}}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_unknown!(report);
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_unknown {
     ($report:expr $(, at $hop:expr)? $(,)?) => {
@@ -79,6 +113,14 @@ macro_rules! assert_unknown {
 }
 
 /// There is a warning of this code, whatever the verdict: `assert_warned!(report, "dns.dead_address")`.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "reached", "outcome": {"samples": 1, "died": 0}}, "findings": [{"code": "dns.dead_address", "subject": "path", "weight": "warning", "blames": "far", "summary": "s"}]}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_warned!(report, "dns.dead_address");
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_warned {
     ($report:expr, $code:expr $(,)?) => {
@@ -87,6 +129,14 @@ macro_rules! assert_warned {
 }
 
 /// No cause is named and no finding is fatal: the request reached its end, or why it did not is not known.
+///
+/// ```
+/// # use reqpath_core::Report;
+/// # let json = r#"{"schema": "reqpath.report/1", "verdict": {"kind": "reached", "outcome": {"samples": 1, "died": 0}}}"#;
+/// let report = Report::load(json.as_bytes())?;
+/// reqpath_testkit::assert_blames_nobody!(report);
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
 #[macro_export]
 macro_rules! assert_blames_nobody {
     ($report:expr $(,)?) => {
