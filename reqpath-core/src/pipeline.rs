@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -140,10 +140,12 @@ impl Pipeline {
             proxied: AtomicBool::new(false),
         });
         {
-            let road = with_asides(self.walk(&trace, &shared), &shared);
+            // Pinned where they are made: a future that is moved takes its room twice.
+            let walk = pin!(self.walk(&trace, &shared));
+            let mut road = pin!(with_asides(walk, &shared));
             match stop {
                 Some(stop) => tokio::select! {
-                    () = road => {}
+                    () = road.as_mut() => {}
                     () = stop => {}
                 },
                 None => road.await,
@@ -320,8 +322,7 @@ fn case(target: Target, mut path: Path, mut observations: Vec<crate::Observation
 ///
 /// All of it is one future, so that dropping it ends every look at once.
 /// Most traces of a prober have no looks beside the road, and pay for none.
-async fn with_asides(walk: impl Future<Output = ()>, shared: &Shared) {
-    let mut walk = pin!(walk);
+async fn with_asides(mut walk: Pin<&mut impl Future<Output = ()>>, shared: &Shared) {
     let mut walking = true;
     let mut asides = None;
     let mut time_is_up = pin!(None);

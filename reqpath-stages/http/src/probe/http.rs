@@ -95,16 +95,16 @@ impl Stage for Http {
         if looks {
             flight.listen(&mut request);
         }
-        let line = match open(tap, spoken, limits).await {
-            Ok(mut line) => {
-                exchange(&mut line, request, &mut flight, limits).await;
-                Some(line)
-            }
+        let mut line = match open(tap, spoken, limits).await {
+            Ok(line) => Some(line),
             Err(broken) => {
                 flight.broken(broken);
                 None
             }
         };
+        if let Some(line) = &mut line {
+            exchange(line, request, &mut flight, limits).await;
+        }
         let seen = flight.exchange();
         if !seen.answered() {
             after::broken(at, cx, peer, seen, wire.take_failure().as_ref(), looks);
