@@ -126,7 +126,9 @@ fn filters_rules_and_losses_are_in_force_and_count() {
         }
         // Four in ten are lost: outside these bounds less often than once in 10^14.
         assert!((160..320).contains(&arrived), "{arrived} of 400 arrived");
-        assert_eq!(arrived + loss.packets().unwrap(), 400);
+        // A busy kernel may drop a few more by itself, while the neighbour is being looked up for one.
+        let seen = arrived + loss.packets().unwrap();
+        assert!((360..=400).contains(&seen), "{seen} of 400 were lost or arrived");
 
         let closed = server.fault("closed").unwrap();
         let address = SocketAddr::new(server.ipv4().into(), 8080);
