@@ -114,7 +114,7 @@ pub(crate) struct RoadArguments {
     /// Use IPv6 addresses only
     #[arg(short = '6', long, overrides_with = "ipv4")]
     pub(crate) ipv6: bool,
-    /// Use this address for host and port: HOST:PORT:ADDRESS[,ADDRESS]; may be repeated
+    /// Use these addresses for host and port, with commas between them; may be repeated
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     pub(crate) resolve: Vec<String>,
     /// Connect to HOST2:PORT2 instead of HOST1:PORT1; may be repeated
