@@ -2,7 +2,7 @@
 //!
 //! A [`Pipeline`] sends [`Stage`]s along a [`Path`] to follow one [`Target`].
 //! Stages look, through a [`Vantage`], and record [`Evidence`]; they never judge.
-//! [`judge`](judge::judge) is a pure function: it reads the [`Case`] with the [`Cause`]s of a
+//! [`judge()`] is a pure function: it reads the [`Case`] with the [`Cause`]s of a
 //! [`Catalogue`] and says whether the request [reached](Verdict::Reached) its end,
 //! [died](Verdict::Died), and where, why, and by which evidence.
 //!
