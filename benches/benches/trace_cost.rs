@@ -26,7 +26,7 @@ struct Size {
     at_once: usize,
 }
 
-const FULL: Size = Size { rounds: 9, probes: 2000, exporter_probes: 600, at_once: 200 };
+const FULL: Size = Size { rounds: 25, probes: 800, exporter_probes: 250, at_once: 200 };
 const QUICK: Size = Size { rounds: 1, probes: 40, exporter_probes: 20, at_once: 20 };
 
 /// What is asked of a ratio.
