@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
-use nix::unistd::Pid;
-
 use crate::Error;
 
 /// The processor time a process has used so far.
@@ -18,7 +15,7 @@ impl CpuTime {
     ///
     /// When the system does not tell.
     pub fn of_self() -> Result<Self, Error> {
-        Self::read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        system::of_self().map(Self)
     }
 
     /// Of another process.
@@ -27,10 +24,7 @@ impl CpuTime {
     ///
     /// When there is no such process, or the system does not tell.
     pub fn of(process: u32) -> Result<Self, Error> {
-        let pid = i32::try_from(process).map_err(|_| Error::part("processor time", "no such process"))?;
-        let clock = clock_getcpuclockid(Pid::from_raw(pid))
-            .map_err(|e| Error::io("find the clock of a process")(e.into()))?;
-        Self::read(clock)
+        system::of(process).map(Self)
     }
 
     /// The time used since an earlier reading.
@@ -38,9 +32,61 @@ impl CpuTime {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
 
-    fn read(clock: ClockId) -> Result<Self, Error> {
+#[cfg(target_os = "linux")]
+mod system {
+    use std::time::Duration;
+
+    use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+    use nix::unistd::Pid;
+
+    use crate::Error;
+
+    pub(super) fn of_self() -> Result<Duration, Error> {
+        read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+    }
+
+    pub(super) fn of(process: u32) -> Result<Duration, Error> {
+        let pid = i32::try_from(process).map_err(|e| Error::part("processor time", e))?;
+        let clock = clock_getcpuclockid(Pid::from_raw(pid));
+        read(clock.map_err(|e| Error::io("find the clock of a process")(e.into()))?)
+    }
+
+    fn read(clock: ClockId) -> Result<Duration, Error> {
         let time = clock_gettime(clock).map_err(|e| Error::io("read the clock of a process")(e.into()))?;
-        Ok(Self(Duration::from(time)))
+        Ok(Duration::from(time))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::time::Duration;
+
+    use crate::Error;
+
+    pub(super) fn of_self() -> Result<Duration, Error> {
+        Err(Error::part("processor time", "it is measured on Linux only"))
+    }
+
+    pub(super) fn of(_: u32) -> Result<Duration, Error> {
+        of_self()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_for_whoever_works_and_is_read_from_outside_too() {
+        let (inside, outside) = (CpuTime::of_self().unwrap(), CpuTime::of(std::process::id()).unwrap());
+        assert!(outside >= inside);
+        let mut sum = 0_u64;
+        while CpuTime::of_self().unwrap().since(inside) < Duration::from_millis(2) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(CpuTime::of(std::process::id()).unwrap().since(outside) >= Duration::from_millis(1));
+        assert!(CpuTime::of(u32::MAX).is_err());
     }
 }
