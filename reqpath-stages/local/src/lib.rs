@@ -129,8 +129,8 @@ impl Vantage for LocalVantage {
     }
 
     async fn descriptors(&self, _: Permit) -> Result<(u64, u64), Unavailable> {
-        // The reserve is let go first, so that the count is the same whether it was needed or not.
-        self.spare.without(system::descriptors)
+        // The reserve makes room for the look, and counts: it is as open as any other.
+        self.spare.instead(|held| system::descriptors().map(|(open, limit)| (open + held, limit)))
     }
 
     async fn read(&self, _: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {

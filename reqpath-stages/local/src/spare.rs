@@ -25,9 +25,18 @@ impl Spare {
 
     /// Looks with the reserve let go.
     pub(crate) fn without<T>(&self, look: impl Fn() -> io::Result<T>) -> Result<T, Unavailable> {
+        self.instead(|_| look())
+    }
+
+    /// Looks with the reserve let go, and is told how many descriptors that were: one, or none
+    /// where there was no room for a reserve either.
+    pub(crate) fn instead<T>(
+        &self,
+        look: impl FnOnce(u64) -> io::Result<T>,
+    ) -> Result<T, Unavailable> {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(spare.take());
-        let seen = look();
+        let held = u64::from(spare.take().is_some());
+        let seen = look(held);
         *spare = reserve();
         seen.map_err(unavailable)
     }

@@ -32,12 +32,15 @@ fn a_process_without_descriptors_can_still_be_looked_at() {
             .await
             .unwrap_err();
         assert_eq!(failure.symbol.as_deref(), Some("EMFILE"));
-        assert_eq!(vantage.descriptors(permit()).await.unwrap(), (64, 64));
+        // More than the limit where whoever started this test left others open.
+        let (open, limit) = vantage.descriptors(permit()).await.unwrap();
+        assert!(open >= 64 && limit == 64, "{open} of {limit}");
         // The reserve is there again after each look.
         assert_eq!(vantage.route(permit(), peer.ip()).await.unwrap().kind, "local");
         assert!(vantage.listener(permit(), peer).await.unwrap().is_some());
         assert!(vantage.read(permit(), "/proc/self/stat", 100).await.is_ok());
+        let freed = taken.len() as u64;
         drop(taken);
-        assert!(vantage.descriptors(permit()).await.unwrap().0 < 32);
+        assert_eq!(vantage.descriptors(permit()).await.unwrap().0, open - freed);
     });
 }
