@@ -102,6 +102,7 @@ impl<'a> Attempt<'a> {
             phases,
             elapsed_us: now.saturating_duration_since(self.began).into(),
             limit_us: self.end.saturating_duration_since(self.began).into(),
+            connect_limit_us: self.cx.connect_timeout().map(Into::into),
             out_of_time,
             ..Trial::new(self.role, left, stage)
         };

@@ -24,6 +24,8 @@ use crate::{
 pub struct Context {
     shared: Arc<Shared>,
     trial: Arc<TrialState>,
+    /// When the connection under way must be open, where the caller says how long it may take.
+    connect_by: Option<Instant>,
 }
 
 /// What all trials of a trace share.
@@ -56,6 +58,7 @@ pub(crate) struct TrialState {
     pub(crate) role: Role,
     pub(crate) first: bool,
     pub(crate) deadline: Instant,
+    pub(crate) connect_timeout: Option<Duration>,
     pub(crate) handed: Mutex<Handed>,
 }
 
@@ -74,7 +77,8 @@ pub(crate) struct Handed {
 
 impl Context {
     pub(crate) fn new(shared: Arc<Shared>, trial: Arc<TrialState>) -> Self {
-        Self { shared, trial }
+        let connect_by = trial.connect_by();
+        Self { shared, trial, connect_by }
     }
 
     /// The place to look from.
@@ -144,6 +148,30 @@ impl Context {
     #[must_use]
     pub fn limit(&self, own: Duration) -> Duration {
         own.min(self.trial.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// When the connection under way must be open: look-up, opening, a proxy's tunnel and handshake together.
+    #[must_use]
+    pub fn connect_deadline(&self) -> Instant {
+        self.connect_by.map_or(self.trial.deadline, |by| by.min(self.trial.deadline))
+    }
+
+    /// The time a step to a connection may take: what the caller's time to connect has left, or else its own
+    /// limit; and no more than is left of the trial.
+    #[must_use]
+    pub fn connect_limit(&self, own: Duration) -> Duration {
+        let left = self.connect_deadline().saturating_duration_since(Instant::now());
+        if self.connect_by.is_some() { left } else { own.min(left) }
+    }
+
+    /// The same for one more connection, which has the caller's time to connect anew.
+    #[must_use]
+    pub fn connecting_again(&self) -> Self {
+        Self { connect_by: self.trial.connect_by(), ..self.clone() }
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Option<Duration> {
+        self.trial.connect_timeout
     }
 
     /// The time from the start of the trace until now.
@@ -279,6 +307,13 @@ impl Context {
 
     pub(crate) fn handed(&self) -> MutexGuard<'_, Handed> {
         lock(&self.trial.handed)
+    }
+}
+
+impl TrialState {
+    /// When a connection begun now must be open.
+    fn connect_by(&self) -> Option<Instant> {
+        self.connect_timeout.map(|timeout| Instant::now() + timeout)
     }
 }
 

@@ -48,7 +48,7 @@ pub use finding::{Finding, Weight};
 pub use handed::{Addresses, Again, Destination, Dialled, NameLookup, Names, Proxy, Redial};
 pub use judging::{Judgement, judge};
 pub use observation::{Data, Observation, ObservationId, Stored};
-pub use path::{Hop, HopKind, Path};
+pub use path::{Caller, Endpoint, EndpointError, Hop, HopKind, Path, Sends, Source, Timeouts};
 pub use pipeline::{Pipeline, PipelineBuilder};
 pub use report::{HopState, ProbeError, Report, RuledOut, SCHEMA, Tri};
 pub use secret::{Scrubber, redact_url};

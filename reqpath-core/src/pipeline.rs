@@ -226,23 +226,27 @@ impl Pipeline {
         end: Instant,
     ) -> Ended {
         let began = Instant::now();
+        // The control with more time has it for connecting, too.
+        let connect_timeout = trace.connect_timeout.filter(|_| role != Role::Patient);
         let mut target = trace.target.clone();
         let mut leg = front.clone();
         let mut redirects = 0;
         loop {
             let at = leg.at_sample(sample);
+            let entered = Instant::now();
             let state = Arc::new(TrialState {
                 target: target.clone(),
                 role,
                 first: sample == 0,
                 deadline: end,
+                connect_timeout,
                 handed: Mutex::new(Handed::default()),
             });
             let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
             let died = Attempt::over(&at, &cx, &self.stages, role, end).await == Left::Dead;
-            let (next, suspect) = {
+            let (next, suspect, sent) = {
                 let mut handed = lock(&state.handed);
-                (handed.redirect.take(), handed.suspect)
+                (handed.redirect.take(), handed.suspect, handed.sent)
             };
             match next {
                 // The plan announced so many and no more.
@@ -254,7 +258,11 @@ impl Pipeline {
                 _ => {
                     let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));
                     // Stages end a look slightly before the deadline, so that its evidence is complete.
-                    return Ended { died, suspect, ran_out: elapsed >= limit / 10 * 9, elapsed };
+                    let nearly = |elapsed, limit: Duration| elapsed >= limit / 10 * 9;
+                    let unconnected = connect_timeout.filter(|_| !sent);
+                    let ran_out = nearly(elapsed, limit)
+                        || unconnected.is_some_and(|limit| nearly(entered.elapsed(), limit));
+                    return Ended { died, suspect, ran_out, elapsed };
                 }
             }
         }
@@ -367,7 +375,7 @@ async fn with_asides(mut walk: Pin<&mut impl Future<Output = ()>>, shared: &Shar
 /// The leg to where a redirect leads.
 fn redirected(front: &Subject, number: u32) -> Subject {
     match front.as_leg() {
-        Some(leg) => Subject::leg(&leg.from, &HopId::new(&format!("redirect-{number}"))),
+        Some(leg) => Subject::leg(&leg.from, &HopId::redirect(number)),
         None => front.clone(),
     }
 }

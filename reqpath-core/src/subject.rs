@@ -26,7 +26,22 @@ impl HopId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The hop to which the so-many-th redirect led. No hop of a path may be called so.
+    #[must_use]
+    pub fn redirect(number: u32) -> Self {
+        Self::new(&format!("{REDIRECT}{number}"))
+    }
+
+    /// Whether this is where a redirect led.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.0.starts_with(REDIRECT)
+    }
 }
+
+/// What the names of hops begin with that only a redirect leads to.
+const REDIRECT: &str = "redirect-";
 
 impl From<&str> for HopId {
     fn from(name: &str) -> Self {

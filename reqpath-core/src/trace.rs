@@ -24,6 +24,7 @@ pub struct Trace {
     pub(crate) vantage: Arc<dyn Vantage>,
     pub(crate) samples: u32,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
     pub(crate) request_id: Option<String>,
     pub(crate) controls: Vec<Role>,
     pub(crate) retry: bool,
@@ -41,6 +42,7 @@ impl Trace {
             vantage,
             samples: 1,
             deadline: None,
+            connect_timeout: None,
             request_id: None,
             controls: Vec::new(),
             retry: true,
@@ -68,6 +70,16 @@ impl Trace {
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// The time a connection may take, all its steps together: look-up, opening, a proxy's tunnel, handshake.
+    ///
+    /// It takes the place of the stages' own limits. Each connection has it anew; the control with more time
+    /// is not bound by it.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout.min(LONGEST));
         self
     }
 

@@ -73,7 +73,10 @@ pub struct Trial {
     /// The time it was allowed.
     #[serde(default)]
     pub limit_us: Micros,
-    /// Whether that time ran out.
+    /// The part of it that connecting was allowed, where the caller said how much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_limit_us: Option<Micros>,
+    /// Whether the time it was allowed ran out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_time: bool,
 }
@@ -93,6 +96,7 @@ impl Trial {
             phases: Vec::new(),
             elapsed_us: Micros::default(),
             limit_us: Micros::default(),
+            connect_limit_us: None,
             out_of_time: false,
         }
     }
