@@ -173,7 +173,7 @@ pub(crate) struct TimeArguments {
     /// Bound each request, and without --deadline the whole trace
     #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) max_time: Option<Duration>,
-    /// Bound the steps to a connection, each: the look-up, opening, the TLS handshake
+    /// Bound each connection, all its steps together: look-up, opening, a proxy's tunnel, TLS handshake
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) connect_timeout: Option<Duration>,
     /// Bound the whole trace; without it and --max-time, 30 s

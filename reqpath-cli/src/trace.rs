@@ -33,19 +33,21 @@ pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
 }
 
 fn describe(arguments: &TraceArguments, target: Target) -> Trace {
-    let max_time = arguments.time.max_time;
+    let time = &arguments.time;
     let mut trace = Trace::new(target, Arc::new(LocalVantage::new())).samples(arguments.road.samples);
-    if let Some(deadline) = arguments.time.deadline {
+    if let Some(deadline) = time.deadline {
         trace = trace.deadline(deadline);
+    }
+    if let Some(timeout) = time.connect_timeout {
+        trace = trace.connect_timeout(timeout);
     }
     if arguments.road.road_only {
         return trace.without_last_try();
     }
     trace = trace.control(Role::Direct);
     // A control with more time needs a deadline that allows it.
-    if let (Some(max_time), Some(deadline)) = (max_time, arguments.time.deadline)
-        && deadline > max_time
-    {
+    let shortest = time.max_time.into_iter().chain(time.connect_timeout).min();
+    if shortest.zip(time.deadline).is_some_and(|(shortest, deadline)| deadline > shortest) {
         trace = trace.control(Role::Patient);
     }
     trace

@@ -483,6 +483,61 @@ fn the_time_to_connect_bounds_every_step_to_a_connection() {
 }
 
 #[test]
+fn the_time_to_connect_bounds_the_steps_together() {
+    let elapsed =
+        |run: &Run| Duration::from_micros(run.seen("request.trial")[0]["elapsed_us"].as_u64().unwrap());
+    let (deaf, web) = (TcpListener::bind("127.0.0.1:0").unwrap(), answering(Reply::ok("hello")));
+    let port = deaf.local_addr().unwrap().port();
+    let dns = FakeDns::builder()
+        .zone(Zone::new("example.test").a("slow", Ipv4Addr::LOCALHOST))
+        .fault(On::name("slow.example.test"), Fault::nothing().delayed(Duration::from_secs(1)))
+        .start()
+        .unwrap();
+    let (server, url) = (dns.address().to_string(), format!("https://slow.example.test:{port}/"));
+    // What the look-up took is gone for the handshake.
+    let late = trace(["--connect-timeout", "1.6", "--max-time", "20", "-4", "--dns-server", &server, &url]);
+    late.assert_died("tls.timed_out").assert_not_blamed("client.deadline_too_short");
+    assert!(elapsed(&late) >= Duration::from_millis(1500), "{}", late.told());
+    assert!(elapsed(&late) < Duration::from_millis(2500), "1 s and 1.6 s were added up: {}", late.told());
+    // Where more time would have helped, the time to connect is the cause, whatever step it ended in.
+    let early = trace([
+        "--connect-timeout",
+        "0.5",
+        "--deadline",
+        "9",
+        "-4",
+        "--dns-server",
+        &server,
+        &format!("http://slow.example.test:{}/", web.address().port()),
+    ]);
+    early.assert_died("client.deadline_too_short");
+    assert_eq!(early.report["verdict"]["chain"][0], "dns.timed_out", "{}", early.told());
+    assert!(summary(&early).contains("for connecting, and that needs 1"), "{}", summary(&early));
+    // And what curl has connect in that time, connects here.
+    let url = format!("http://slow.example.test:{}/", web.address().port());
+    trace(["--connect-timeout", "9", "--max-time", "20", "-4", "--dns-server", &server, &url])
+        .assert_reached();
+
+    // A proxy that hears CONNECT and says nothing.
+    let mut command = reqpath();
+    command.env("https_proxy", format!("http://127.0.0.1:{port}"));
+    command.args(["trace", "--json", "--connect-timeout", "0.4", "--max-time", "20", "https://203.0.113.1/"]);
+    let through = run(command);
+    through.assert_died("client.tunnel_failed");
+    assert!(elapsed(&through) < Duration::from_secs(5), "{}", through.told());
+
+    // Each connection has the time anew: behind a redirect, and after a pause.
+    let there = answering(Reply::ok("at last").delay(Duration::from_millis(700)));
+    let url = there.url("/");
+    let slowly = move |_: &Request| Reply::redirect(302, &url).delay(Duration::from_millis(700));
+    let here = MockUpstream::start(slowly).unwrap();
+    let run = trace(["-L", "--connect-timeout", "0.6", "--idle", "50ms", "--deadline", "20", &here.url("/")]);
+    run.assert_reached();
+    let reused = run.seen("http.reuse");
+    assert!(reused.len() > 1 && reused.iter().all(|one| one["outcome"] != "no_first"), "{}", run.told());
+}
+
+#[test]
 fn the_text_says_all_that_is_needed_at_four_in_the_morning() {
     let closed = ClosedPort::reserve().unwrap();
     let mut command = reqpath();

@@ -33,12 +33,6 @@ pub(super) fn road(arguments: &TraceArguments, target: &Target) -> Result<Road, 
     road.dns.authority = flags.authority;
     road.dns.family = family;
     road.tcp.family = family;
-    if let Some(limit) = arguments.time.connect_timeout {
-        // What curl calls connecting ends with the last handshake.
-        road.dns.limit = Some(limit);
-        road.tcp.connect_timeout = limit;
-        road.tls.limit = limit;
-    }
     trust(&mut road, &arguments.trust)?;
     http(&mut road, arguments, target)?;
     Ok(if flags.road_only { road.road_only() } else { road })

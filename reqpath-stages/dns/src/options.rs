@@ -17,22 +17,12 @@ pub struct DnsOptions {
     /// The time one nameserver is given for one question.
     /// Without it: what `resolv.conf` says, or 5 seconds.
     pub query_timeout: Option<Duration>,
-    /// The time the client's own look-up may take, however many nameservers it asks.
-    /// Without it: as long as the request may last.
-    pub limit: Option<Duration>,
     /// Whether nameservers are asked beside the client's own road.
     pub side_looks: bool,
 }
 
 impl Default for DnsOptions {
     fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            authority: false,
-            family: None,
-            query_timeout: None,
-            limit: None,
-            side_looks: true,
-        }
+        Self { servers: Vec::new(), authority: false, family: None, query_timeout: None, side_looks: true }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TcpOptions {
-    /// How long all attempts together may take.
+    /// How long all attempts together may take, where the trace has no limit for connecting.
     pub connect_timeout: Duration,
     /// The only IP version wanted: 4 or 6.
     pub family: Option<u8>,

@@ -104,7 +104,7 @@ impl Stage for Tcp {
         let race = Race {
             cx,
             at,
-            until: Instant::now() + in_time(cx.limit(timeout)),
+            until: Instant::now() + in_time(cx.connect_limit(timeout)),
             stagger: self.options.stagger,
             side_looks: self.options.side_looks,
         };

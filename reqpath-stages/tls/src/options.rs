@@ -39,7 +39,7 @@ pub struct TlsOptions {
     pub fetch_aia: bool,
     /// A certificate that ends within this time is worth a warning.
     pub expiring_within: Duration,
-    /// The time a handshake may take.
+    /// The time a handshake may take, where the trace has no limit for connecting.
     pub limit: Duration,
     /// Whether to look beside the road: further handshakes after one that failed.
     pub side_looks: bool,

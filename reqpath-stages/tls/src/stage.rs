@@ -131,7 +131,7 @@ impl Setup {
             what: format!("`{host}` cannot be asked for in a handshake"),
             source: Some(Box::new(source)),
         })?;
-        let limit = in_time(cx.limit(self.options.limit));
+        let limit = in_time(cx.connect_limit(self.options.limit));
         let how = How { purpose, name, send_name: true, lenient: false, limit };
         Ok(shake(self.ready()?, cx, at, dialled, how).await)
     }

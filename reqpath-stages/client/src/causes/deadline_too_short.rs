@@ -1,14 +1,14 @@
 //! `client.deadline_too_short`
 
 use reqpath_core::{
-    Case, Decline, End, Finding, Left, Micros, Role, Scope, Subject, Trial, cause, redact_url,
+    Case, Decline, End, Finding, Left, Micros, Phase, Role, Scope, Subject, Trial, cause, redact_url,
 };
 
 cause! {
     /// The caller gives up before the path can answer.
     ///
-    /// The request ran out of the time its caller allows (`--max-time`), and the very same request, given more
-    /// time, was answered, later than that.
+    /// The request ran out of the time its caller allows (`--max-time`, or `--connect-timeout` for the part
+    /// before the request is sent), and the very same request, given more time, was answered, later than that.
     /// So the path works and is slower than the caller will wait.
     /// The control with more time is what tells it from a path that never answers: where that try dies too,
     /// the time allowed is not blamed.
@@ -38,7 +38,7 @@ cause! {
         explains(&[
             "dns.timed_out",
             "tcp.timed_out",
-
+            "client.tunnel_failed",
             "tls.timed_out",
             "http.response.timed_out",
             "response.stalled",
@@ -51,10 +51,11 @@ cause! {
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let trial = case.first::<Trial>(at)?;
-    if trial.role != Role::Fresh || !ran_out(&trial) {
+    if trial.role != Role::Fresh || !trial.died() {
         return Err(Decline::Absent);
     }
-    let (limit, leg) = (trial.limit_us, at.whole_leg());
+    let over = over(&trial).ok_or(Decline::Absent)?;
+    let (limit, leg) = (over.limit, at.whole_leg());
     let Some(patient) = case.of::<Trial>(&leg).find(|trial| trial.role == Role::Patient) else {
         return Err(Decline::needs(format!("reqpath trace --deadline {} …", seconds(limit, 10))));
     };
@@ -63,32 +64,61 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             format!("with {} instead of {limit} it died too, in {}", patient.limit_us, patient.stage);
         return Err(Decline::not(because, &patient));
     }
-    if patient.elapsed_us <= limit {
-        let because =
-            format!("tried again it took {}, which is within the {limit} allowed", patient.elapsed_us);
+    let taken = over.taken(&patient);
+    if taken <= limit {
+        let because = format!("tried again it took {taken}, which is within the {limit} allowed");
         return Err(Decline::not(because, &patient));
     }
-    let slowest = patient.phases.iter().max_by_key(|phase| phase.elapsed_us);
+    let slowest = over.phases(&patient).max_by_key(|phase| phase.elapsed_us);
     let within = slowest.map(|phase| format!(" ({} of it in {})", phase.elapsed_us, phase.stage));
+    let what = if over.connecting { "for connecting, and that" } else { "and the request" };
+    let comma = if over.connecting { "" } else { "," };
     let summary = format!(
-        "the caller allows {limit}, and the request needs {}{}: with more time it was answered",
-        patient.elapsed_us,
+        "the caller allows {limit}{comma} {what} needs {taken}{}: with more time it was answered",
         within.unwrap_or_default(),
     );
+    let flag = if over.connecting { "--connect-timeout" } else { "--max-time" };
     let url = redact_url(case.target().url());
     Ok(Finding::new(at, &patient, summary)
         .citing(&trial)
-        .next(format!("curl -v --max-time {} '{url}'", seconds(patient.elapsed_us, 2)))
+        .next(format!("curl -v {flag} {} '{url}'", seconds(taken, 2)))
         .next(format!(
             "curl -so /dev/null -w '%{{time_connect}} %{{time_starttransfer}} %{{time_total}}\\n' '{url}'"
         )))
 }
 
-/// Whether the request died because its time was over.
-fn ran_out(trial: &Trial) -> bool {
+/// The time that was over when the request died.
+struct Over {
+    limit: Micros,
+    /// Whether it was the time for connecting.
+    connecting: bool,
+}
+
+impl Over {
+    /// The stages that this time bounds: connecting ends where the request is sent, by the last of them.
+    fn phases<'t>(&self, trial: &'t Trial) -> impl Iterator<Item = &'t Phase> {
+        let last = if self.connecting { trial.phases.len().saturating_sub(1) } else { usize::MAX };
+        trial.phases.iter().take(last)
+    }
+
+    /// How much of it another trial took.
+    fn taken(&self, trial: &Trial) -> Micros {
+        if self.connecting {
+            return Micros(self.phases(trial).map(|phase| phase.elapsed_us.0).fold(0, u64::saturating_add));
+        }
+        trial.elapsed_us
+    }
+}
+
+/// Which time the request ran out of, if it did.
+fn over(trial: &Trial) -> Option<Over> {
     // Stages end a look slightly before the deadline, so that its evidence is complete.
-    let nearly = trial.limit_us.0 > 0 && trial.elapsed_us.0 / 9 >= trial.limit_us.0 / 10;
-    trial.died() && (trial.out_of_time || nearly)
+    let nearly = |limit: Micros| limit.0 > 0 && trial.elapsed_us.0 / 9 >= limit.0 / 10;
+    if trial.out_of_time || nearly(trial.limit_us) {
+        return Some(Over { limit: trial.limit_us, connecting: false });
+    }
+    let limit = trial.connect_limit_us.filter(|limit| !trial.sent && nearly(*limit))?;
+    Some(Over { limit, connecting: true })
 }
 
 /// This many times the duration, in whole seconds and at least one.

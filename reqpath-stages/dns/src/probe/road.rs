@@ -46,7 +46,7 @@ pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
     plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
 }
 
-/// Asks the system resolver, and waits no longer than the look-up and the request may last.
+/// Asks the system resolver, and waits no longer than connecting and the request may last.
 pub(super) async fn system(
     options: &DnsOptions,
     at: &Subject,
@@ -57,8 +57,7 @@ pub(super) async fn system(
     let began = Instant::now();
     let mut seen = cx.begin(at, SystemLookup::of(host));
     seen.family = options.family;
-    let end = options.limit.map_or(cx.deadline(), |limit| began + cx.limit(limit));
-    let answer = timeout_at(end, cx.vantage().resolve(permit, host)).await;
+    let answer = timeout_at(cx.connect_deadline(), cx.vantage().resolve(permit, host)).await;
     seen.time_us = began.elapsed().into();
     match answer {
         Ok(Ok(answer)) => seen.addresses = answer.addresses,
@@ -105,7 +104,7 @@ pub(super) async fn given(
         }
     };
     for (place, server) in options.servers.iter().enumerate() {
-        let patience = share(options, cx, began, options.servers.len() - place);
+        let patience = share(options, cx, options.servers.len() - place);
         let questions = types(options.family)
             .iter()
             .map(|of| Question::new(*server, &name, *of, Asked::Given).on_road())
@@ -132,9 +131,9 @@ pub(super) async fn given(
 }
 
 /// The time one server is given: its own limit, or a fair part of what is left, so that each has a turn.
-fn share(options: &DnsOptions, cx: &Context, began: Instant, servers_left: usize) -> Duration {
+fn share(options: &DnsOptions, cx: &Context, servers_left: usize) -> Duration {
     let own = options.query_timeout.unwrap_or(TIMEOUT);
-    let left = cx.limit(options.limit.map_or(Duration::MAX, |limit| limit.saturating_sub(began.elapsed())));
+    let left = cx.connect_limit(Duration::MAX);
     let parts = u32::try_from(servers_left).unwrap_or(u32::MAX).max(1);
     own.min(left / parts)
 }

@@ -12,7 +12,7 @@ use reqpath_core::{
     escape_bytes,
 };
 use reqpath_tcp::{Closing, Progress};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::ahead::Ahead;
 use super::line::{Broken, Drive, Sent, both};
@@ -22,13 +22,17 @@ use crate::evidence::{End, FEW, Headers, TunnelAnswer, scrubber};
 /// A proxy's answer to CONNECT is short.
 const MOST_HEAD: usize = 64 << 10;
 
-/// Asks for the tunnel. `None` where the proxy does not open it.
+/// Asks for the tunnel. `None` where the proxy does not open it, or not while there is time to connect.
 pub(super) async fn connect(
     at: &Subject,
     cx: &Context,
     proxy: &Proxy,
     dialled: Dialled,
 ) -> Result<Option<Dialled>, Error> {
+    timeout_at(cx.connect_deadline(), ask(at, cx, proxy, dialled)).await.unwrap_or(Ok(None))
+}
+
+async fn ask(at: &Subject, cx: &Context, proxy: &Proxy, dialled: Dialled) -> Result<Option<Dialled>, Error> {
     let target = cx.target();
     let to = target.host_and_port();
     let request = request(&to, cx, proxy)?;
@@ -52,7 +56,8 @@ pub(super) async fn connect(
         .as_ref()
         .and_then(|value| target.to_builder().header("Proxy-Authorization", value).ok());
     let asked = with.map_or_else(|| target.clone(), reqpath_core::TargetBuilder::build);
-    let mut asking = Asking { record: Some(record), wire: wire.clone(), deadline: cx.deadline(), asked };
+    let mut asking =
+        Asking { record: Some(record), wire: wire.clone(), deadline: cx.connect_deadline(), asked };
     let tap = Tap::new(dialled.connection, wire);
     let opened = http1::Builder::new()
         .max_header_size(MOST_HEAD)

@@ -112,7 +112,7 @@ impl Looks {
             return Ok(());
         }
         record.outcome = ReuseOutcome::NoFirst;
-        let Some(dialled) = again.redial(&self.at.any_address(), &self.cx).await? else {
+        let Some(dialled) = again.redial(&self.at.any_address(), &self.cx.connecting_again()).await? else {
             record.finish();
             return Ok(());
         };

@@ -25,7 +25,7 @@ impl Redial for Straight {
             cx: cx.clone(),
             at: narrowed(at, self.peer),
             peer: self.peer,
-            until: Instant::now() + in_time(cx.limit(self.timeout)),
+            until: Instant::now() + in_time(cx.connect_limit(self.timeout)),
             purpose: Purpose::Again,
             look: false,
             enough: None,

@@ -96,11 +96,12 @@ impl Look<'_> {
         send_name: bool,
     ) -> Result<(), Error> {
         let (Some(name), Some(Again(beneath))) = (name, self.beneath) else { return Ok(()) };
-        let Some(dialled) = beneath.redial(self.at, self.cx).await? else { return Ok(()) };
+        let cx = self.cx.connecting_again();
+        let Some(dialled) = beneath.redial(self.at, &cx).await? else { return Ok(()) };
         let at = self.at.at_address(dialled.peer);
-        let limit = in_time(self.cx.limit(self.setup.options.limit));
+        let limit = in_time(cx.connect_limit(self.setup.options.limit));
         let how = How { purpose, name, send_name, lenient: true, limit };
-        if let Shaken::Secured(mut tls, _) = shake(self.ready, self.cx, &at, dialled, how).await {
+        if let Shaken::Secured(mut tls, _) = shake(self.ready, &cx, &at, dialled, how).await {
             // Nothing was said; a polite end keeps it out of the server's error log.
             drop(timeout(GOODBYE, tls.shutdown()).await);
         }
