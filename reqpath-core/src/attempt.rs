@@ -18,6 +18,8 @@ pub(crate) struct Attempt<'a> {
     role: Role,
     began: Instant,
     end: Instant,
+    /// The stage after which it is to end.
+    until: Option<&'a str>,
     walked: Mutex<Walked>,
     recorded: bool,
 }
@@ -38,6 +40,7 @@ impl<'a> Attempt<'a> {
         stages: &[Arc<dyn Stage>],
         role: Role,
         end: Instant,
+        until: Option<&'a str>,
     ) -> Left {
         let phases = Vec::with_capacity(stages.len());
         let mut attempt = Self {
@@ -46,6 +49,7 @@ impl<'a> Attempt<'a> {
             role,
             began: Instant::now(),
             end,
+            until,
             walked: Mutex::new(Walked { stage: "", entered: None, phases }),
             recorded: false,
         };
@@ -67,6 +71,7 @@ impl<'a> Attempt<'a> {
             now = Instant::now();
             lock(&self.walked).leave(now);
             match run {
+                Ok(Ok(Left::Alive)) if self.until == Some(stage.name()) => return Left::Alive,
                 Ok(Ok(Left::Alive)) => {}
                 Ok(Ok(left)) => return left,
                 Ok(Err(error)) => {
@@ -85,9 +90,10 @@ impl<'a> Attempt<'a> {
     fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
         self.recorded = true;
         let now = Instant::now();
-        let (arrived, sent, answer, peer) = {
-            let handed = self.cx.handed();
-            (handed.arrived, handed.sent, handed.answer.clone(), handed.peer)
+        let (arrived, sent, answer, peer, attributes) = {
+            let mut handed = self.cx.handed();
+            let attributes = std::mem::take(&mut handed.attributes);
+            (handed.arrived, handed.sent, handed.answer.clone(), handed.peer, attributes)
         };
         let (stage, phases) = {
             let mut walked = lock(&self.walked);
@@ -104,6 +110,8 @@ impl<'a> Attempt<'a> {
             limit_us: self.end.saturating_duration_since(self.began).into(),
             connect_limit_us: self.cx.connect_timeout().map(Into::into),
             out_of_time,
+            until: self.until.map(|stage| stage.to_owned().into()),
+            attributes,
             ..Trial::new(self.role, left, stage)
         };
         let recording = self.cx.begin(self.at, trial);

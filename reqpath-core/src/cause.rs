@@ -102,6 +102,8 @@ pub struct Cause {
     pub only_warns: bool,
     /// Whether it is not to be asked of a trace in which everything went well.
     pub only_in_trouble: bool,
+    /// Whether whoever waited for this waited in vain, rather than being told.
+    pub silent: bool,
     /// The pure function that recognises it.
     pub recognise: Recognise,
 }
@@ -120,6 +122,7 @@ impl Cause {
             kills_in: &[],
             only_warns: false,
             only_in_trouble: false,
+            silent: false,
             recognise,
         }
     }
@@ -173,6 +176,13 @@ impl Cause {
     #[must_use]
     pub const fn only_in_trouble(mut self) -> Self {
         self.only_in_trouble = true;
+        self
+    }
+
+    /// Whoever waits for this waits in vain: the hop before shows a timeout, not an error.
+    #[must_use]
+    pub const fn silent(mut self) -> Self {
+        self.silent = true;
         self
     }
 

@@ -6,15 +6,15 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
-    AnyEvidence, Budget, ContactKind, Destination, Dialled, Error, Evidence, Micros, Observation,
-    ObservationId, Path, PeerAddr, Permit, ProbeError, Role, Subject, Target, Tri, Vantage,
+    AnyEvidence, Attribute, Budget, ContactKind, Destination, Dialled, Endpoint, Error, Evidence, Micros,
+    Observation, ObservationId, Path, PeerAddr, Permit, ProbeError, Role, Subject, Target, Tri, Vantage,
 };
 
 /// What a stage is given to look with: the target, the vantage, the clock, and a place to record.
@@ -31,7 +31,6 @@ pub struct Context {
 /// What all trials of a trace share.
 pub(crate) struct Shared {
     pub(crate) path: Arc<Path>,
-    pub(crate) vantage: Arc<dyn Vantage>,
     pub(crate) budget: Budget,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
@@ -42,7 +41,14 @@ pub(crate) struct Shared {
     pub(crate) asides: Mutex<Vec<BoxFuture<'static, ()>>>,
     /// Whether a proxy stood before the target in any trial.
     pub(crate) proxied: AtomicBool,
+    /// Whether there are samples enough to compare what tells them apart.
+    pub(crate) compared: bool,
+    /// Who is told of every observation.
+    pub(crate) watch: Option<Watch>,
 }
+
+/// Who is told of every observation as it is made.
+pub(crate) type Watch = Arc<dyn Fn(&Observation) + Send + Sync>;
 
 /// What has been seen so far.
 #[derive(Default)]
@@ -55,11 +61,36 @@ pub(crate) struct Log {
 /// What one trial keeps between its stages.
 pub(crate) struct TrialState {
     pub(crate) target: Target,
+    pub(crate) vantage: Arc<dyn Vantage>,
+    /// The number of the request in its trace.
+    pub(crate) sample: u32,
+    /// Where it is dialled, whatever its URL says.
+    pub(crate) endpoint: Option<Endpoint>,
+    /// The id of this very request, once somebody asked; the first has the trace's.
+    pub(crate) request_id: OnceLock<String>,
     pub(crate) role: Role,
     pub(crate) first: bool,
     pub(crate) deadline: Instant,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) handed: Mutex<Handed>,
+}
+
+impl TrialState {
+    /// A first request with nothing handed on yet; not to be counted unless said.
+    pub(crate) fn new(target: Target, vantage: Arc<dyn Vantage>, sample: u32, deadline: Instant) -> Self {
+        Self {
+            target,
+            vantage,
+            sample,
+            endpoint: None,
+            request_id: OnceLock::new(),
+            role: Role::Inner,
+            first: true,
+            deadline,
+            connect_timeout: None,
+            handed: Mutex::default(),
+        }
+    }
 }
 
 /// What stages handed on in this trial.
@@ -73,6 +104,7 @@ pub(crate) struct Handed {
     /// The far end of the connection last handed on.
     pub(crate) peer: Option<PeerAddr>,
     pub(crate) suspect: bool,
+    pub(crate) attributes: Vec<Attribute>,
 }
 
 impl Context {
@@ -84,7 +116,13 @@ impl Context {
     /// The place to look from.
     #[must_use]
     pub fn vantage(&self) -> &dyn Vantage {
-        &*self.shared.vantage
+        &*self.trial.vantage
+    }
+
+    /// Where the connection of this trial goes, whatever the URL says: the hop that is entered here.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.trial.endpoint.as_ref()
     }
 
     /// The request that is followed.
@@ -111,10 +149,31 @@ impl Context {
         self.trial.first
     }
 
-    /// The id every request of this trace carries, unless the caller's request has its own.
+    /// The id this request carries, unless the caller's has its own.
+    ///
+    /// The first has the id of the trace, later ones have their number behind it,
+    /// so that each is found in a log by itself.
     #[must_use]
     pub fn request_id(&self) -> &str {
+        if self.trial.sample == 0 {
+            return &self.shared.request_id;
+        }
+        self.trial.request_id.get_or_init(|| format!("{}-{}", self.shared.request_id, self.trial.sample))
+    }
+
+    /// The id of the trace, with which the id of each of its requests begins.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
         &self.shared.request_id
+    }
+
+    /// The number of the request of this trace that carries this id, where one does.
+    #[must_use]
+    pub fn sample_of(&self, request_id: &str) -> Option<u32> {
+        match request_id.strip_prefix(&*self.shared.request_id)? {
+            "" => Some(0),
+            number => number.strip_prefix('-')?.parse().ok(),
+        }
     }
 
     /// The W3C `traceparent` every request of this trace carries, unless the caller's has its own.
@@ -189,17 +248,20 @@ impl Context {
     /// Records what was seen by a look that began at `since`, counted from the start of the trace.
     pub fn record_from<E: Evidence>(&self, at: &Subject, since: Micros, evidence: E) -> ObservationId {
         let data: Arc<dyn AnyEvidence> = Arc::new(evidence);
+        let name = self.trial.vantage.name();
         let mut log = self.log();
         let id = log.number();
-        log.observations.push(Observation::live(
-            id,
-            at.clone(),
-            self.shared.vantage.name(),
-            since,
-            true,
-            data,
-        ));
+        let observation = Observation::live(id, at.clone(), name, since, true, data);
+        log.keep(observation, self.shared.watch.as_ref());
         id
+    }
+
+    /// Says something of this request by which failing samples may differ from good ones:
+    /// `source_port`, `resolver`, `node`. Costs nothing where there are too few samples to compare.
+    pub fn attribute(&self, name: impl Into<Cow<'static, str>>, value: impl FnOnce() -> String) {
+        if self.shared.compared {
+            self.handed().attributes.push(Attribute::new(name, value()));
+        }
     }
 
     /// Begins to record something that takes time.
@@ -321,7 +383,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("target", &self.trial.target.authority())
-            .field("vantage", &self.shared.vantage)
+            .field("vantage", &self.trial.vantage)
             .field("role", &self.trial.role)
             .finish_non_exhaustive()
     }
@@ -332,6 +394,13 @@ impl Log {
         let id = ObservationId(self.next);
         self.next = self.next.saturating_add(1);
         id
+    }
+
+    fn keep(&mut self, observation: Observation, watch: Option<&Watch>) {
+        if let Some(watch) = watch {
+            watch(&observation);
+        }
+        self.observations.push(observation);
     }
 }
 
@@ -370,11 +439,11 @@ impl<E: Evidence> Recording<E> {
 impl<E: Evidence> Drop for Recording<E> {
     fn drop(&mut self) {
         if let Some(evidence) = self.evidence.take() {
-            let vantage = self.cx.shared.vantage.name();
+            let vantage = self.cx.trial.vantage.name();
             let subject = std::mem::replace(&mut self.subject, Subject::Path);
             let data = Arc::new(evidence);
             let observation = Observation::live(self.id, subject, vantage, self.since, self.complete, data);
-            self.cx.log().observations.push(observation);
+            self.cx.log().keep(observation, self.cx.shared.watch.as_ref());
         }
     }
 }

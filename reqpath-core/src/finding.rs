@@ -19,6 +19,44 @@ pub enum Weight {
     Fatal,
 }
 
+/// What may stand behind a finding, further along the road: it is a symptom of such a death there.
+///
+/// A proxy answers 502 for what broke behind it, 504 for what kept silent, and passes other answers on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Behind {
+    /// The very same answer, made further in and passed on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same: bool,
+    /// Silence: nothing came in time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// A failure that was told at once: a refusal, a reset, a bad certificate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
+    /// Any failure of what this hop asks beside the main road: its database.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub branch: bool,
+}
+
+impl Behind {
+    /// Nothing stands behind it: this is where it died.
+    pub const NOTHING: Self = Self { same: false, silent: false, broken: false, branch: false };
+    /// Any death further in.
+    pub const ANYTHING: Self = Self { same: true, silent: true, broken: true, branch: true };
+    /// The same answer passed on, and nothing else.
+    pub const SAME: Self = Self { same: true, ..Self::NOTHING };
+    /// Silence further in.
+    pub const SILENCE: Self = Self { silent: true, branch: true, ..Self::SAME };
+    /// A failure further in that was told at once.
+    pub const BROKEN: Self = Self { broken: true, branch: true, ..Self::SAME };
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
+    }
+}
+
 /// A cause met in a trace, at a subject, with the observations it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -45,6 +83,9 @@ pub struct Finding {
     /// Whether it ends a sample by itself, though every stage let the request pass.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ends_sample: bool,
+    /// What may stand behind it, further along the road.
+    #[serde(default, skip_serializing_if = "Behind::is_nothing")]
+    pub behind: Behind,
     /// What a later version stored besides.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -64,6 +105,7 @@ impl Finding {
             error: None,
             next: Vec::new(),
             ends_sample: false,
+            behind: Behind::NOTHING,
             extra: Map::new(),
         }
     }
@@ -95,6 +137,13 @@ impl Finding {
     #[must_use]
     pub fn ends_sample(mut self) -> Self {
         self.ends_sample = true;
+        self
+    }
+
+    /// It may be the symptom of such a death further along the road.
+    #[must_use]
+    pub fn behind(mut self, behind: Behind) -> Self {
+        self.behind = behind;
         self
     }
 

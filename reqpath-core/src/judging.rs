@@ -54,6 +54,11 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     Judgement { verdict, hops, findings, ruled_out, next, errors }
 }
 
+/// Whether some attribute seems to tell the samples that died from those that did not.
+pub(crate) fn nominated(_: &Case, _: &Catalogue) -> bool {
+    false
+}
+
 /// The commands of the cause first, then those of the other fatal findings.
 fn next(found: &Found, roots: &[usize]) -> Vec<String> {
     let mut next = Vec::new();

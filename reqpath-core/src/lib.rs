@@ -16,6 +16,7 @@ mod cause;
 mod contact;
 mod context;
 mod ends;
+mod entry;
 mod error;
 mod evidence;
 mod finding;
@@ -44,7 +45,7 @@ pub use context::{Context, Recording};
 pub use ends::{LocalAddr, PeerAddr};
 pub use error::{CatalogueError, Error, LoadError, TargetError};
 pub use evidence::{AnyEvidence, Evidence};
-pub use finding::{Finding, Weight};
+pub use finding::{Behind, Finding, Weight};
 pub use handed::{Addresses, Again, Destination, Dialled, NameLookup, Names, Proxy, Redial};
 pub use judging::{Judgement, judge};
 pub use observation::{Data, Observation, ObservationId, Stored};
@@ -57,8 +58,9 @@ pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
 pub use text::{escape, escape_bytes};
 pub use time::Micros;
+pub use entry::Entry;
 pub use trace::Trace;
-pub use trial::{Phase, Role, Trial};
+pub use trial::{Attribute, Phase, Role, Trial};
 pub use vantage::{
     ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,
     SystemAnswer, SystemLookupError, Unavailable, Vantage,

@@ -14,11 +14,12 @@ use jiff::{Timestamp, Unit};
 use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::Attempt;
-use crate::context::{Handed, Log, Shared, TrialState, lock};
+use crate::context::{Log, Shared, TrialState, lock};
 use crate::trace::{LONGEST, Trace};
 use crate::{
-    Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Hop, HopId, HopKind, Left,
-    Micros, Path, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, judge,
+    Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Endpoint, Entry, Hop,
+    HopId, HopKind, Left, Micros, Path, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Vantage,
+    judge,
 };
 
 /// The least time in which one more try means anything.
@@ -98,24 +99,30 @@ impl Pipeline {
     /// Everything one trace would contact, at most: what a dry run prints.
     #[must_use]
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
-        let Some(front) = trace.path.front() else { return Vec::new() };
-        let at = front.at_sample(0);
         let mut plan = Vec::new();
-        let mut road = |target: &Target, times: u32, after: &str| {
-            for mut contact in self.stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, target)) {
-                let trials = if contact.once { 1 } else { trace.trials() };
-                contact.most = contact.most.saturating_mul(trials).saturating_mul(times);
-                if !after.is_empty() {
-                    contact.why = format!("{}{after}", contact.why).into();
-                }
-                plan.push(contact);
-            }
-        };
-        road(&trace.target, 1, "");
+        let Some(front) = trace.path.front() else { return plan };
+        announce(&mut plan, &self.stages, &front, trace, &trace.target, (trace.trials(), 1), "");
         let redirects = trace.target.max_redirects();
         if redirects > 0 {
             // Each is a road of its own, and may lead from plain HTTP to TLS, from a POST to a GET.
-            road(&trace.target.redirected(), redirects, ", after a redirect");
+            let (next, times) = (trace.target.redirected(), (trace.trials(), redirects));
+            announce(&mut plan, &self.stages, &front, trace, &next, times, ", after a redirect");
+        }
+        for entry in &trace.entries {
+            let at = Subject::leg(&entry.from, &entry.to);
+            let stages = entry.road.as_ref().map_or(&self.stages, |road| &road.stages);
+            let dialled = entry.endpoint.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
+            let why = format!(", entering at {}{dialled}, from {}", entry.to, entry.vantage.name());
+            let until = entry.until.as_deref();
+            let last = until.and_then(|until| stages.iter().position(|stage| stage.name() == until));
+            let stages = last.map_or(&stages[..], |last| &stages[..=last]);
+            announce(&mut plan, stages, &at, trace, &entry.target, (trace.samples_of(entry), 1), &why);
+        }
+        for (hop, _) in &trace.places {
+            let at = Subject::Hop(hop.clone());
+            for stage in self.stages.iter().filter(|stage| stage.visits()) {
+                plan.extend(stage.plan_visit(&at, &trace.path, &trace.target));
+            }
         }
         plan
     }
@@ -130,7 +137,6 @@ impl Pipeline {
         let shared = Arc::new(Shared {
             budget: Budget::of(&self.plan(&trace)),
             path: Arc::clone(&trace.path),
-            vantage: Arc::clone(&trace.vantage),
             started,
             deadline,
             request_id: trace.request_id.clone().unwrap_or_else(random_id),
@@ -138,6 +144,8 @@ impl Pipeline {
             log: Mutex::new(Log::default()),
             asides: Mutex::default(),
             proxied: AtomicBool::new(false),
+            compared: trace.compared(),
+            watch: trace.watch.clone(),
         });
         {
             // Pinned where they are made: a future that is moved takes its room twice.
@@ -158,20 +166,31 @@ impl Pipeline {
         self.report(trace, shared, started_at)
     }
 
-    /// All trials, one after another.
+    /// The requests at the front and the entries further in at the same time, then the controls,
+    /// then the front once more, then the visits.
     async fn walk(&self, trace: &Trace, shared: &Arc<Shared>) {
         let Some(front) = trace.path.front() else {
             lock(&shared.log).errors.push(ProbeError::new("pipeline", "the path has fewer than two hops"));
             return;
         };
+        let way = Way::front(self, trace, &front);
+        if trace.entries.is_empty() && trace.places.is_empty() {
+            // Most traces are of this kind, and pay for no other.
+            return self.front(trace, shared, &way, async |way| self.samples(trace, shared, way).await).await;
+        }
+        self.front(trace, shared, &way, async |way| {
+            let entries = self.entries(trace, shared);
+            futures_util::future::join(self.samples(trace, shared, way), entries).await.0
+        })
+        .await;
+        self.visits(trace, shared).await;
+    }
+
+    /// The counted requests at the front, one after another.
+    async fn samples(&self, trace: &Trace, shared: &Arc<Shared>, way: &Way<'_>) -> Deaths {
         let (trace_end, max_time) = (shared.deadline, trace.target.max_time().map(Micros::duration));
-        let request_end = || match max_time {
-            Some(time) => (Instant::now() + time.min(LONGEST)).min(trace_end),
-            None => trace_end,
-        };
-        let safe = trace.target.is_safe();
-        let samples = if safe { trace.samples } else { 1 };
-        let (mut died, mut ran_out, mut suspect) = (false, false, false);
+        let samples = if trace.target.is_safe() { trace.samples } else { 1 };
+        let mut deaths = Deaths::default();
         // The longest that a request took which ended by itself.
         let mut longest = Duration::ZERO;
         for sample in 0..samples {
@@ -184,88 +203,107 @@ impl Pipeline {
                     break;
                 }
             }
-            let ended = self.trial(trace, shared, &front, sample, Role::Fresh, request_end()).await;
-            died |= ended.died;
-            ran_out |= ended.died && ended.ran_out;
-            suspect |= ended.suspect;
+            let ended = trial(shared, way, sample, sample == 0, Role::Fresh, request_end(trace, shared)).await;
+            deaths.died += u32::from(ended.died);
+            deaths.ran_out |= ended.died && ended.ran_out;
+            deaths.suspect |= ended.suspect;
             if !ended.ran_out {
                 longest = longest.max(ended.elapsed);
             }
         }
-        if !safe || !(died || suspect && self.answers_failed(trace, shared)) {
+        deaths
+    }
+
+    /// What follows upon the counted requests: the controls of a death, and the last try.
+    async fn front<'a>(
+        &self,
+        trace: &'a Trace,
+        shared: &Arc<Shared>,
+        way: &Way<'a>,
+        requests: impl AsyncFnOnce(&Way<'a>) -> Deaths,
+    ) {
+        let deaths = requests(way).await;
+        let safe = trace.target.is_safe();
+        if !safe || !(deaths.died > 0 || deaths.suspect && self.answers_failed(trace, shared)) {
             return;
         }
-        let mut sample = samples;
+        let mut sample = trace.samples;
+        if trace.confirming() > 0 && self.separation_nominated(trace, shared) {
+            for number in sample..sample + trace.confirming() {
+                let end = request_end(trace, shared);
+                if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
+                    break;
+                }
+                trial(shared, way, number, false, Role::Confirm, end).await;
+            }
+        }
+        sample += trace.confirming();
         for role in &trace.controls {
             let (worth, end) = match role {
                 // Without a proxy it would be the very same request.
-                Role::Direct => (shared.proxied.load(Ordering::Relaxed), request_end()),
+                Role::Direct => (shared.proxied.load(Ordering::Relaxed), request_end(trace, shared)),
                 // More time is no help to what ended before its time.
-                Role::Patient => (ran_out, trace_end),
-                _ => (true, request_end()),
+                Role::Patient => (deaths.ran_out, shared.deadline),
+                _ => (true, request_end(trace, shared)),
             };
-            if worth && Instant::now() < trace_end {
-                self.trial(trace, shared, &front, sample, *role, end).await;
+            if worth && Instant::now() < shared.deadline {
+                trial(shared, way, sample, false, *role, end).await;
                 sample += 1;
             }
         }
         // Time for a real try, not for one that the deadline is sure to kill.
-        if trace.retry && samples == 1 && request_end() > Instant::now() + TIME_TO_TRY {
-            self.trial(trace, shared, &front, sample, Role::Last, request_end()).await;
+        let end = request_end(trace, shared);
+        if trace.retry && trace.samples == 1 && end > Instant::now() + TIME_TO_TRY {
+            trial(shared, way, sample, false, Role::Last, end).await;
         }
     }
 
-    /// One request along the road, redirects included.
-    async fn trial(
-        &self,
-        trace: &Trace,
-        shared: &Arc<Shared>,
-        front: &Subject,
-        sample: u32,
-        role: Role,
-        end: Instant,
-    ) -> Ended {
-        let began = Instant::now();
-        // The control with more time has it for connecting, too.
-        let connect_timeout = trace.connect_timeout.filter(|_| role != Role::Patient);
-        let mut target = trace.target.clone();
-        let mut leg = front.clone();
-        let mut redirects = 0;
-        loop {
-            let at = leg.at_sample(sample);
-            let entered = Instant::now();
-            let state = Arc::new(TrialState {
-                target: target.clone(),
-                role,
-                first: sample == 0,
-                deadline: end,
-                connect_timeout,
-                handed: Mutex::new(Handed::default()),
+    /// The requests that enter further in: entries at the same time, the requests of each in turn.
+    async fn entries(&self, trace: &Trace, shared: &Arc<Shared>) {
+        let mut entries = FuturesUnordered::new();
+        let mut number = trace.trials();
+        for entry in &trace.entries {
+            let (first, samples) = (number, trace.samples_of(entry));
+            number = number.saturating_add(samples);
+            let way = Way::entry(self, trace, entry);
+            entries.push(async move {
+                for sample in first..first.saturating_add(samples) {
+                    let end = request_end(trace, shared);
+                    if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
+                        break;
+                    }
+                    trial(shared, &way, sample, sample == first, Role::Inner, end).await;
+                }
             });
-            let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
-            let died = Attempt::over(&at, &cx, &self.stages, role, end).await == Left::Dead;
-            let (next, suspect, sent) = {
-                let mut handed = lock(&state.handed);
-                (handed.redirect.take(), handed.suspect, handed.sent)
-            };
-            match next {
-                // The plan announced so many and no more.
-                Some(next) if !died && redirects < trace.target.max_redirects() => {
-                    redirects += 1;
-                    leg = redirected(front, redirects);
-                    target = next;
-                }
-                _ => {
-                    let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));
-                    // Stages end a look slightly before the deadline, so that its evidence is complete.
-                    let nearly = |elapsed, limit: Duration| elapsed >= limit / 10 * 9;
-                    let unconnected = connect_timeout.filter(|_| !sent);
-                    let ran_out = nearly(elapsed, limit)
-                        || unconnected.is_some_and(|limit| nearly(entered.elapsed(), limit));
-                    return Ended { died, suspect, ran_out, elapsed };
-                }
+        }
+        while entries.next().await.is_some() {}
+    }
+
+    /// The looks at hops as a whole, all at the same time.
+    async fn visits(&self, trace: &Trace, shared: &Arc<Shared>) {
+        let mut visits = FuturesUnordered::new();
+        for (hop, vantage) in &trace.places {
+            for stage in self.stages.iter().filter(|stage| stage.visits()) {
+                let state = TrialState::new(trace.target.clone(), Arc::clone(vantage), 0, shared.deadline);
+                let cx = Context::new(Arc::clone(shared), Arc::new(state));
+                visits.push(async move {
+                    let at = Subject::Hop(hop.clone());
+                    match AssertUnwindSafe(stage.visit(&at, &cx)).catch_unwind().await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => cx.trouble(stage.name(), &error),
+                        Err(_) => cx.log().errors.push(ProbeError::new(stage.name(), "the visit panicked")),
+                    }
+                });
             }
         }
+        while visits.next().await.is_some() {}
+    }
+
+    /// Whether some attribute seems to tell the samples that died from those that did not.
+    fn separation_nominated(&self, trace: &Trace, shared: &Shared) -> bool {
+        let seen = lock(&shared.log).observations.clone();
+        let case = case(trace.target.clone(), Path::clone(&trace.path), seen);
+        crate::judging::nominated(&case, &self.catalogue)
     }
 
     /// Whether any sample so far ended in an answer that is a failure.
@@ -308,6 +346,124 @@ impl Pipeline {
             extra: serde_json::Map::new(),
         }
     }
+}
+
+/// Where requests of a kind go, and how.
+struct Way<'a> {
+    leg: Subject,
+    target: &'a Target,
+    vantage: &'a Arc<dyn Vantage>,
+    endpoint: Option<&'a Endpoint>,
+    stages: &'a [Arc<dyn Stage>],
+    until: Option<&'a str>,
+    connect_timeout: Option<Duration>,
+}
+
+impl<'a> Way<'a> {
+    fn front(pipeline: &'a Pipeline, trace: &'a Trace, front: &Subject) -> Self {
+        Self {
+            leg: front.clone(),
+            target: &trace.target,
+            vantage: &trace.vantage,
+            endpoint: None,
+            stages: &pipeline.stages,
+            until: None,
+            connect_timeout: trace.connect_timeout,
+        }
+    }
+
+    fn entry(pipeline: &'a Pipeline, trace: &'a Trace, entry: &'a Entry) -> Self {
+        Self {
+            leg: Subject::leg(&entry.from, &entry.to),
+            target: &entry.target,
+            vantage: &entry.vantage,
+            endpoint: entry.endpoint.as_ref(),
+            stages: entry.road.as_ref().map_or(&pipeline.stages, |road| &road.stages),
+            until: entry.until.as_deref(),
+            connect_timeout: trace.connect_timeout,
+        }
+    }
+}
+
+/// One request along its way, redirects included.
+async fn trial(
+    shared: &Arc<Shared>,
+    way: &Way<'_>,
+    sample: u32,
+    first: bool,
+    role: Role,
+    end: Instant,
+) -> Ended {
+    let began = Instant::now();
+    let mut target = way.target.clone();
+    let mut leg = way.leg.clone();
+    let mut redirects = 0;
+    loop {
+        let at = leg.at_sample(sample);
+        let state = Arc::new(TrialState {
+            role,
+            first,
+            connect_timeout: way.connect_timeout,
+            endpoint: way.endpoint.filter(|_| redirects == 0).cloned(),
+            ..TrialState::new(target.clone(), Arc::clone(way.vantage), sample, end)
+        });
+        let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
+        let died = Attempt::over(&at, &cx, way.stages, role, end, way.until).await == Left::Dead;
+        let (next, suspect) = {
+            let mut handed = lock(&state.handed);
+            (handed.redirect.take(), handed.suspect)
+        };
+        match next {
+            // The plan announced so many and no more.
+            Some(next) if !died && redirects < way.target.max_redirects() => {
+                redirects += 1;
+                leg = redirected(&way.leg, redirects);
+                target = next;
+            }
+            _ => {
+                let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));
+                // Stages end a look slightly before the deadline, so that its evidence is complete.
+                return Ended { died, suspect, ran_out: elapsed >= limit / 10 * 9, elapsed };
+            }
+        }
+    }
+}
+
+/// When a request that begins now must have ended.
+fn request_end(trace: &Trace, shared: &Shared) -> Instant {
+    match trace.target.max_time().map(Micros::duration) {
+        Some(time) => (Instant::now() + time.min(LONGEST)).min(shared.deadline),
+        None => shared.deadline,
+    }
+}
+
+/// Adds what the stages would contact on one leg, with so many trials, so many times over.
+fn announce(
+    plan: &mut Vec<Contact>,
+    stages: &[Arc<dyn Stage>],
+    leg: &Subject,
+    trace: &Trace,
+    target: &Target,
+    (trials, times): (u32, u32),
+    after: &str,
+) {
+    let at = leg.at_sample(0);
+    for mut contact in stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, target)) {
+        let trials = if contact.once { 1 } else { trials };
+        contact.most = contact.most.saturating_mul(trials).saturating_mul(times);
+        if !after.is_empty() {
+            contact.why = format!("{}{after}", contact.why).into();
+        }
+        plan.push(contact);
+    }
+}
+
+/// How the counted requests ended.
+#[derive(Default)]
+struct Deaths {
+    died: u32,
+    ran_out: bool,
+    suspect: bool,
 }
 
 /// How one trial ended.

@@ -49,4 +49,23 @@ pub trait Stage: Debug + Send + Sync {
 
     /// Looks once, for one sample of a leg.
     async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error>;
+
+    /// Whether it also looks at hops as a whole, once each, when all requests have ended.
+    fn visits(&self) -> bool {
+        false
+    }
+
+    /// What one visit to this hop may contact, at most.
+    fn plan_visit(&self, hop: &Subject, path: &Path, target: &Target) -> Vec<Contact> {
+        let _ = (hop, path, target);
+        Vec::new()
+    }
+
+    /// Looks at a hop from its own vantage, when all requests have ended: its log, its configuration.
+    ///
+    /// Asked of the hops of the path that have a vantage, all at the same time, where it [visits](Stage::visits).
+    async fn visit(&self, hop: &Subject, cx: &Context) -> Result<(), Error> {
+        let _ = (hop, cx);
+        Ok(())
+    }
 }

@@ -6,13 +6,17 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use crate::{Micros, Path, Role, Target, Vantage};
+use crate::context::Watch;
+use crate::{Entry, HopId, Micros, Observation, Path, Role, Target, Vantage};
 
 /// The time a trace may take when nobody says.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The longest that can be counted on any clock: about a year.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// So many samples are needed before failing ones are compared with good ones.
+pub(crate) const COMPARABLE: u32 = 10;
 
 /// The path of a plain URL, which most traces share.
 static OF_URL: LazyLock<Arc<Path>> = LazyLock::new(|| Arc::new(Path::of_url()));
@@ -28,6 +32,10 @@ pub struct Trace {
     pub(crate) request_id: Option<String>,
     pub(crate) controls: Vec<Role>,
     pub(crate) retry: bool,
+    pub(crate) confirm: bool,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) places: Vec<(HopId, Arc<dyn Vantage>)>,
+    pub(crate) watch: Option<Watch>,
     /// Behind a lock only so that a trace can be shared: it is taken out before the first await.
     pub(crate) stop: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
 }
@@ -46,6 +54,10 @@ impl Trace {
             request_id: None,
             controls: Vec::new(),
             retry: true,
+            confirm: true,
+            entries: Vec::new(),
+            places: Vec::new(),
+            watch: None,
             stop: Mutex::new(None),
         }
     }
@@ -104,6 +116,36 @@ impl Trace {
         self
     }
 
+    /// Leaves out the further round that confirms what tells failing samples from good ones.
+    #[must_use]
+    pub fn without_confirmation(mut self) -> Self {
+        self.confirm = false;
+        self
+    }
+
+    /// Requests that enter the road further in, made at the same time as those at the front.
+    #[must_use]
+    pub fn entry(mut self, entry: Entry) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    /// Where a hop is looked at from, when stages [visit](crate::Stage::visit) it.
+    #[must_use]
+    pub fn vantage_of(mut self, hop: impl Into<HopId>, vantage: Arc<dyn Vantage>) -> Self {
+        self.places.push((hop.into(), vantage));
+        self
+    }
+
+    /// Tells of every observation as it is made: for showing how far a long trace has come.
+    ///
+    /// Called while the trace holds its log: it must be quick, and must not wait.
+    #[must_use]
+    pub fn watch(mut self, told: impl Fn(&Observation) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Arc::new(told));
+        self
+    }
+
     /// Ends the trace early when this future does; the report holds what was seen until then.
     #[must_use]
     pub fn stop_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
@@ -116,15 +158,28 @@ impl Trace {
         self.deadline.or(max_time).unwrap_or(DEFAULT_DEADLINE).min(LONGEST)
     }
 
-    /// How many trials there can be, each of which may follow redirects.
+    /// How many trials there can be at the front, each of which may follow redirects.
     pub(crate) fn trials(&self) -> u32 {
-        let samples = if self.target.is_safe() { self.samples } else { 1 };
-        let again = if self.target.is_safe() {
-            u32::from(self.retry) + u32::try_from(self.controls.len()).unwrap_or(u32::MAX)
-        } else {
-            0
-        };
-        samples.saturating_add(again)
+        if !self.target.is_safe() {
+            return 1;
+        }
+        let again = u32::from(self.retry) + u32::try_from(self.controls.len()).unwrap_or(u32::MAX);
+        self.samples.saturating_add(again).saturating_add(self.confirming())
+    }
+
+    /// Whether there are samples enough to compare failing ones with good ones.
+    pub(crate) fn compared(&self) -> bool {
+        self.target.is_safe() && self.samples >= COMPARABLE
+    }
+
+    /// How many requests may confirm what tells failing samples from good ones.
+    pub(crate) fn confirming(&self) -> u32 {
+        if self.confirm && self.compared() { self.samples } else { 0 }
+    }
+
+    /// How many requests an entry makes.
+    pub(crate) fn samples_of(&self, entry: &Entry) -> u32 {
+        if !self.target.is_safe() { 1 } else { entry.samples.unwrap_or(self.samples) }
     }
 }
 

@@ -20,6 +20,42 @@ pub enum Role {
     Direct,
     /// A control with more time than the caller allows.
     Patient,
+    /// A request that enters further in: a control of the hops before it, never counted.
+    Inner,
+    /// One more request at the front, to confirm what tells failing ones apart; not counted.
+    Confirm,
+}
+
+/// Something of a request by which failing samples may differ from good ones.
+///
+/// Recorded with its [`Trial`], or later on its own, as from a log that tells which node it went to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Attribute {
+    /// What it is: `address`, `source_port`, `node`.
+    pub name: Cow<'static, str>,
+    /// What it was.
+    pub value: String,
+}
+
+impl Attribute {
+    /// This was that.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+impl Evidence for Attribute {
+    const KIND: &'static str = "request.attribute";
+
+    fn went_well(&self) -> bool {
+        true
+    }
+
+    fn brief(&self) -> String {
+        format!("{} {}", escape(&self.name, 40), escape(&self.value, 80))
+    }
 }
 
 /// The time one stage took in one trial. Stages that were not reached have none.
@@ -79,6 +115,12 @@ pub struct Trial {
     /// Whether the time it was allowed ran out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_time: bool,
+    /// The stage after which it was to end, where it was not to go all the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Cow<'static, str>>,
+    /// What failing samples may differ in, where there are samples enough to compare.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 impl Trial {
@@ -98,6 +140,8 @@ impl Trial {
             limit_us: Micros::default(),
             connect_limit_us: None,
             out_of_time: false,
+            until: None,
+            attributes: Vec::new(),
         }
     }
 
@@ -112,7 +156,7 @@ impl Evidence for Trial {
     const KIND: &'static str = "request.trial";
 
     fn went_well(&self) -> bool {
-        self.role == Role::Fresh && self.left == Left::Alive
+        matches!(self.role, Role::Fresh | Role::Inner) && self.left == Left::Alive
     }
 
     fn brief(&self) -> String {
@@ -121,6 +165,8 @@ impl Evidence for Trial {
             Role::Last => "the last try",
             Role::Direct => "the try past the proxy",
             Role::Patient => "the try with more time",
+            Role::Inner => "the request that entered here",
+            Role::Confirm => "a request that confirms",
         };
         let stage = escape(&self.stage, 40);
         match self.left {

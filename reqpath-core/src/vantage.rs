@@ -63,6 +63,26 @@ pub trait Vantage: Debug + Send + Sync {
     /// Reads a file of this place, at most `limit` bytes of it.
     async fn read(&self, permit: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable>;
 
+    /// Reads the end of a file of this place: its last `limit` bytes.
+    async fn tail(&self, permit: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
+        let _ = (permit, path, limit);
+        Err(Unavailable::NotHere)
+    }
+
+    /// Runs a command that only looks, without a shell, and gives the last `limit` bytes that it printed.
+    ///
+    /// It is ended after `time`, and what it printed until then is given.
+    async fn command(
+        &self,
+        permit: Permit,
+        command: &[String],
+        limit: usize,
+        time: Duration,
+    ) -> Result<Vec<u8>, Unavailable> {
+        let _ = (permit, command, limit, time);
+        Err(Unavailable::NotHere)
+    }
+
     /// A variable of the environment that an ordinary program of this place would have.
     fn environment(&self, name: &str) -> Option<String>;
 
