@@ -11,7 +11,8 @@ use crate::duration;
 
 /// Follows one request along its road and says where it died, and why.
 #[derive(Debug, Parser)]
-#[command(name = "reqpath", version, long_about = LONG, after_help = EXIT_STATUS, propagate_version = true)]
+#[command(name = "reqpath", version, long_about = LONG, after_help = EXIT_STATUS, propagate_version = true,
+          args_override_self = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -67,7 +68,7 @@ pub(crate) struct TraceArguments {
 }
 
 const TRACE_EXAMPLES: &str = "\
-Flags that curl has mean here what they mean there.
+Flags that curl has mean here what they mean there: of one given twice the last counts, or they add up.
 
 Examples:
   reqpath trace https://shop.example/cart -H 'Accept-Language: de' --max-time 10
@@ -95,10 +96,10 @@ pub(crate) struct RequestArguments {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) max_redirs: u32,
     /// Speak HTTP/1.1
-    #[arg(long = "http1.1", conflicts_with = "http2")]
+    #[arg(long = "http1.1", overrides_with = "http2")]
     pub(crate) http1: bool,
     /// Speak HTTP/2, over TLS where the server agrees; on plain HTTP without asking
-    #[arg(long)]
+    #[arg(long, overrides_with = "http1")]
     pub(crate) http2: bool,
     /// Expect this status: 200, 2xx, 200-299; may be repeated
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]

@@ -66,6 +66,50 @@ fn mistakes_are_one_line_and_exit_2() {
 }
 
 #[test]
+fn of_a_flag_given_twice_the_last_counts_or_they_add_up() {
+    let authority = Authority::new().unwrap();
+    let leaf = authority.leaf("localhost").issue().unwrap();
+    let mock = MockUpstream::builder().tls(Tls::new(&leaf)).reply(Reply::ok("x")).start().unwrap();
+    let ca = file(authority.certificate_pem().as_bytes());
+    let ca = ca.path().to_str().unwrap();
+    let port = mock.address().port();
+    let url = format!("https://localhost:{port}/");
+    let resolve = format!("localhost:{port}:127.0.0.1");
+    let run = trace(
+        [
+            ["--max-time", "1", "--max-time", "8"],
+            ["--connect-timeout", "1", "--connect-timeout", "7"],
+            ["--deadline", "2", "--deadline", "9"],
+            ["--cacert", "/does/not/exist", "--cacert", ca],
+            ["-X", "DELETE", "-X", "PUT"],
+            ["-n", "3", "-n", "1"],
+            ["--http1.1", "--http2", "--http2", "--http1.1"],
+            ["-6", "-4", "-L", "-L"],
+            // These add up.
+            ["-d", "a=1", "-d", "b=2"],
+            ["-H", "X-One: 1", "-H", "X-Two: 2"],
+            ["--resolve", "other.example:1:192.0.2.1", "--resolve", &resolve],
+            ["--connect-to", "other.example:1:h:2", "--connect-to", "more.example:1:h:2"],
+            ["--expect-status", "500", "--expect-status", "2xx"],
+        ]
+        .into_iter()
+        .flatten()
+        .chain([url.as_str()]),
+    );
+    run.assert_reached();
+    let trial = run.seen("request.trial")[0];
+    let micros = |field: &str| trial[field].as_u64().unwrap() / 1000 * 1000;
+    assert_eq!(micros("connect_limit_us"), 7_000_000, "{}", run.told());
+    assert!((7_900_000..=8_000_000).contains(&micros("limit_us")), "{}", run.told());
+    assert_eq!(run.seen("http.exchange")[0]["version"], "HTTP/1.1");
+    let asked = &mock.requests()[0];
+    assert_eq!((asked.method.as_str(), &asked.body[..]), ("PUT", &b"a=1&b=2"[..]));
+    assert_eq!((asked.header("x-one"), asked.header("x-two")), (Some("1"), Some("2")));
+    // One request, one URL: another is not taken in its place.
+    trace([&url, &url]).assert_mistake("unexpected argument");
+}
+
+#[test]
 fn a_report_that_is_none_is_named_with_its_place() {
     judge(br#"{"schema": "reqpath.report/7"}"#).assert_mistake("reqpath.report/7");
     judge(b"{\"schema\": \"reqpath.report/1\",\n  \"observations\": 5}").assert_mistake("line 2");
