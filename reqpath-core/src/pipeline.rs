@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::{Timestamp, Unit};
@@ -174,16 +175,15 @@ impl Pipeline {
             return;
         };
         let way = Way::front(self, trace, &front);
-        if trace.entries.is_empty() && trace.places.is_empty() {
-            // Most traces are of this kind, and pay for no other.
-            return self.front(trace, shared, &way, async |way| self.samples(trace, shared, way).await).await;
+        let deaths = if trace.entries.is_empty() {
+            self.samples(trace, shared, &way).await
+        } else {
+            join(self.samples(trace, shared, &way), self.entries(trace, shared)).await.0
+        };
+        self.controls(trace, shared, &way, deaths).await;
+        if !trace.places.is_empty() {
+            self.visits(trace, shared).await;
         }
-        self.front(trace, shared, &way, async |way| {
-            let entries = self.entries(trace, shared);
-            futures_util::future::join(self.samples(trace, shared, way), entries).await.0
-        })
-        .await;
-        self.visits(trace, shared).await;
     }
 
     /// The counted requests at the front, one after another.
@@ -215,14 +215,7 @@ impl Pipeline {
     }
 
     /// What follows upon the counted requests: the controls of a death, and the last try.
-    async fn front<'a>(
-        &self,
-        trace: &'a Trace,
-        shared: &Arc<Shared>,
-        way: &Way<'a>,
-        requests: impl AsyncFnOnce(&Way<'a>) -> Deaths,
-    ) {
-        let deaths = requests(way).await;
+    async fn controls(&self, trace: &Trace, shared: &Arc<Shared>, way: &Way<'_>, deaths: Deaths) {
         let safe = trace.target.is_safe();
         if !safe || !(deaths.died > 0 || deaths.suspect && self.answers_failed(trace, shared)) {
             return;
