@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -235,6 +235,31 @@ fn a_host_without_a_route_is_to_blame_itself() {
         run.assert_died("tcp.no_local_route").assert_not_blamed("tcp.address_unreachable");
         assert_at(&run, "client");
     }
+}
+
+#[test]
+fn an_address_to_which_no_connection_can_lead() {
+    let Some(road) = Road::usual() else { return };
+    // The kernel has a route for each, and says no at once.
+    let broadcast = Ipv4Addr::from(u32::from(road.lab["client"].ipv4()) | 0xff);
+    let port = fastrand::u16(1..);
+    for (to, why) in [
+        ((broadcast, port).into(), "a broadcast address"),
+        ((Ipv4Addr::new(224, 0, 0, fastrand::u8(1..)), port).into(), "a multicast address"),
+        (format!("[fe80::{:x}]:{port}", fastrand::u16(1..)).parse().unwrap(), "a link-local address"),
+    ] {
+        let run = road.trace(to, &[]);
+        run.assert_died("tcp.failed").assert_not_blamed("tcp.no_local_route");
+        run.assert_not_blamed("tcp.address_unreachable").assert_not_blamed("tcp.timed_out");
+        assert_at(&run, "client");
+        let summary = run.report["verdict"]["cause"]["summary"].as_str().unwrap();
+        assert!(summary.contains(why), "{summary}");
+        assert!(run.ruled_out().contains(&"tcp.no_local_route"), "{}", run.told());
+    }
+    // Without any route, the same addresses are another matter.
+    let Some(cut_off) = Road::open(HostSpec::new("client").without_routes()) else { return };
+    let run = cut_off.trace((Ipv4Addr::new(224, 0, 0, 9), port).into(), &[]);
+    run.assert_died("tcp.no_local_route").assert_not_blamed("tcp.failed");
 }
 
 #[test]

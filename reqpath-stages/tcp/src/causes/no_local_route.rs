@@ -2,9 +2,9 @@
 
 use reqpath_core::{Case, Decline, End, Finding, Scope, Seen, Subject, cause};
 
-use crate::evidence::{Attempt, Death};
+use crate::evidence::{Attempt, Death, RouteTaken};
 
-use super::met::{met, of_leg, route};
+use super::met::{Met, met, of_leg, route};
 
 cause! {
     /// This host has no way to the address: no route, a route that leads nowhere, or no address to speak from.
@@ -52,21 +52,13 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         return Err(Decline::not(format!("{who} said so, and not this host"), &met.attempt));
     }
     let route = route(case, at);
-    let why = match (met.attempt.death(), &route) {
-        (_, Some(route)) if route.0.kind == "none" => "no route leads there".to_owned(),
-        (_, Some(route)) if route.leads_nowhere() => format!("its route is `{}`", route.0.kind),
-        (Some(Death::NoLocalAddress), Some(route)) if route.0.source.is_none() => {
-            "it has no address to speak from".to_owned()
-        }
-        (Some(Death::NoRoute), None) => "no route leads there".to_owned(),
-        (Some(Death::NoRoute), Some(route)) if met.words().contains("EAFNOSUPPORT") => {
-            format!("it does not speak that IP version (its route is `{}`)", route.0.kind)
-        }
-        (_, Some(route)) => {
+    let why = match (why(&met, route.as_ref()), &route) {
+        (Some(why), _) => why,
+        (None, Some(route)) => {
             let because = format!("this host has a `{}` route to {}", route.0.kind, peer.ip());
             return Err(Decline::not(because, route));
         }
-        (_, None) => return Err(Decline::needs(format!("ip route get {}", peer.ip()))),
+        (None, None) => return Err(Decline::needs(format!("ip route get {}", peer.ip()))),
     };
     if let Some(other) = other_family(case, at, peer.0.is_ipv4()) {
         let version = if peer.0.is_ipv4() { 4 } else { 6 };
@@ -81,6 +73,22 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     Ok(match &route {
         Some(route) => finding.citing(route),
         None => finding,
+    })
+}
+
+/// What this host lacks, in words; nothing where it has a way there, or that is not known.
+pub(super) fn why(met: &Met<'_>, route: Option<&Seen<'_, RouteTaken>>) -> Option<String> {
+    Some(match (met.attempt.death(), route) {
+        (_, Some(route)) if route.0.kind == "none" => "no route leads there".to_owned(),
+        (_, Some(route)) if route.leads_nowhere() => format!("its route is `{}`", route.0.kind),
+        (Some(Death::NoLocalAddress), Some(route)) if route.0.source.is_none() => {
+            "it has no address to speak from".to_owned()
+        }
+        (Some(Death::NoRoute), None) => "no route leads there".to_owned(),
+        (Some(Death::NoRoute), Some(route)) if met.words().contains("EAFNOSUPPORT") => {
+            format!("it does not speak that IP version (its route is `{}`)", route.0.kind)
+        }
+        _ => return None,
     })
 }
 
