@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Decline, Evidence, Observation, ObservationId, Path, PeerAddr, Subject, Target};
+use crate::{Decline, Evidence, Expectation, Observation, ObservationId, Path, PeerAddr, Subject, Target};
 
 use self::index::Index;
 
@@ -112,6 +112,13 @@ impl Case {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What an answer on this leg should be: what its far hop's answer should be, else that of the front.
+    #[must_use]
+    pub fn expected(&self, at: &Subject) -> &Expectation {
+        let hop = at.as_leg().and_then(|leg| self.path.hop(&leg.to));
+        hop.and_then(|hop| hop.expect.as_ref()).unwrap_or_else(|| self.target.expect())
     }
 
     /// All observations, in the order in which looking began.

@@ -275,7 +275,7 @@ impl Context {
             id,
             since: self.elapsed(),
             complete: false,
-            evidence: Some(evidence),
+            evidence: Some(Arc::new(evidence)),
         }
     }
 
@@ -413,8 +413,8 @@ pub struct Recording<E: Evidence> {
     id: ObservationId,
     since: Micros,
     complete: bool,
-    /// Present until dropped.
-    evidence: Option<E>,
+    /// Present until dropped, and held by nobody else: it is filled in where it will stay.
+    evidence: Option<Arc<E>>,
 }
 
 impl<E: Evidence> Recording<E> {
@@ -438,10 +438,9 @@ impl<E: Evidence> Recording<E> {
 
 impl<E: Evidence> Drop for Recording<E> {
     fn drop(&mut self) {
-        if let Some(evidence) = self.evidence.take() {
+        if let Some(data) = self.evidence.take() {
             let vantage = self.cx.trial.vantage.name();
             let subject = std::mem::replace(&mut self.subject, Subject::Path);
-            let data = Arc::new(evidence);
             let observation = Observation::live(self.id, subject, vantage, self.since, self.complete, data);
             self.cx.log().keep(observation, self.cx.shared.watch.as_ref());
         }
@@ -459,10 +458,10 @@ impl<E: Evidence> Deref for Recording<E> {
 }
 
 impl<E: Evidence> DerefMut for Recording<E> {
-    #[expect(clippy::expect_used, reason = "only drop takes it")]
+    #[expect(clippy::expect_used, reason = "only drop takes it, and only drop shares it")]
     fn deref_mut(&mut self) -> &mut E {
-        // Only `drop` takes the evidence, and nothing can be borrowed after that.
-        self.evidence.as_mut().expect("present until dropped")
+        // Only `drop` takes the evidence, and only the log it goes to then can share it.
+        self.evidence.as_mut().and_then(Arc::get_mut).expect("present and unshared until dropped")
     }
 }
 

@@ -52,6 +52,13 @@ impl Behind {
     /// A failure further in that was told at once.
     pub const BROKEN: Self = Self { broken: true, branch: true, ..Self::SAME };
 
+    /// The same, or a failure of what this hop asks beside the main road.
+    #[must_use]
+    pub const fn or_branch(mut self) -> Self {
+        self.branch = true;
+        self
+    }
+
     fn is_nothing(&self) -> bool {
         *self == Self::NOTHING
     }

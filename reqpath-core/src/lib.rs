@@ -43,6 +43,7 @@ pub use cause::{Cause, Decline, Doc, End, Look, Recognise, Scope};
 pub use contact::{Budget, Contact, ContactKind, Permit};
 pub use context::{Context, Recording};
 pub use ends::{LocalAddr, PeerAddr};
+pub use entry::Entry;
 pub use error::{CatalogueError, Error, LoadError, TargetError};
 pub use evidence::{AnyEvidence, Evidence};
 pub use finding::{Behind, Finding, Weight};
@@ -58,7 +59,6 @@ pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
 pub use text::{escape, escape_bytes};
 pub use time::Micros;
-pub use entry::Entry;
 pub use trace::Trace;
 pub use trial::{Attribute, Phase, Role, Trial};
 pub use vantage::{

@@ -203,7 +203,8 @@ impl Pipeline {
                     break;
                 }
             }
-            let ended = trial(shared, way, sample, sample == 0, Role::Fresh, request_end(trace, shared)).await;
+            let ended =
+                trial(shared, way, sample, sample == 0, Role::Fresh, request_end(trace, shared)).await;
             deaths.died += u32::from(ended.died);
             deaths.ran_out |= ended.died && ended.ran_out;
             deaths.suspect |= ended.suspect;
@@ -563,7 +564,8 @@ fn hex(text: &mut [u8], bytes: &[u8]) {
 }
 
 fn ascii(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+    // Digits and letters are always text.
+    String::from_utf8(text.to_vec()).unwrap_or_default()
 }
 
 /// Requests a plan announces.

@@ -1,5 +1,7 @@
 //! What an observation or a finding is about.
 
+mod name;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::PeerAddr;
 
+use self::name::Name;
+
 /// The name of a hop, as the path gives it: `client`, `edge`, `server`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct HopId(#[schemars(with = "String")] Arc<str>);
+pub struct HopId(#[schemars(with = "String")] Name);
 
 impl HopId {
     /// A hop of this name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self(Arc::from(name))
+        Self(Name::Given(Arc::from(name)))
+    }
+
+    /// A hop whose name the program itself gives.
+    #[must_use]
+    pub const fn fixed(name: &'static str) -> Self {
+        Self(Name::Fixed(name))
     }
 
     /// The name.
@@ -63,7 +73,7 @@ impl fmt::Display for HopId {
 
 impl fmt::Debug for HopId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -241,6 +251,15 @@ mod tests {
         assert!(leg().at_sample(3).covers(&narrow));
         assert!(!leg().at_sample(2).covers(&narrow));
         assert!(Subject::Path.covers(&narrow));
+    }
+
+    #[test]
+    fn a_name_is_the_same_wherever_it_came_from() {
+        let (fixed, given) = (HopId::fixed("edge"), HopId::new("edge"));
+        assert_eq!(fixed, given);
+        assert_eq!(std::collections::HashMap::from([(fixed.clone(), 1)]).get(&given), Some(&1));
+        assert_eq!(serde_json::from_str::<HopId>(&serde_json::to_string(&fixed).unwrap()).unwrap(), given);
+        assert!(fixed < HopId::new("edgf") && fixed.cmp(&given).is_eq());
     }
 
     #[test]

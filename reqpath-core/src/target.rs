@@ -42,6 +42,7 @@ struct Inner {
     url: String,
     scheme: Scheme,
     host: String,
+    authority: String,
     address: Option<IpAddr>,
     port: u16,
     path_and_query: String,
@@ -94,13 +95,15 @@ impl Target {
         };
         let user_info = (!parsed.username().is_empty() || parsed.password().is_some())
             .then(|| (parsed.username().to_owned(), parsed.password().unwrap_or_default().to_owned()));
+        // Both schemes have a default port.
+        let port = parsed.port_or_known_default().unwrap_or(80);
         Ok(TargetBuilder(Inner {
             url: parsed.to_string(),
             scheme,
+            authority: authority(&host, address, scheme, port),
             host,
             address,
-            // Both schemes have a default port.
-            port: parsed.port_or_known_default().unwrap_or(80),
+            port,
             path_and_query,
             user_info,
             user_info_left_out: false,
@@ -147,19 +150,14 @@ impl Target {
 
     /// Host and port as the `Host` header has them: brackets around an IPv6 address, no default port.
     #[must_use]
-    pub fn authority(&self) -> String {
-        let default = match self.0.scheme {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
-        };
-        let host = self.bracketed_host();
-        if self.0.port == default { host } else { format!("{host}:{}", self.0.port) }
+    pub fn authority(&self) -> &str {
+        &self.0.authority
     }
 
     /// Host and port, always both.
     #[must_use]
     pub fn host_and_port(&self) -> String {
-        format!("{}:{}", self.bracketed_host(), self.0.port)
+        host_and_port(&self.0.host, self.0.address, Some(self.0.port))
     }
 
     /// What goes on the request line.
@@ -294,15 +292,9 @@ impl Target {
     pub(crate) fn redirected(&self) -> Self {
         let mut inner = (*self.0).clone();
         inner.scheme = Scheme::Https;
+        inner.authority = authority(&inner.host, inner.address, inner.scheme, inner.port);
         "GET".clone_into(&mut inner.method);
         Self(Arc::new(inner))
-    }
-
-    fn bracketed_host(&self) -> String {
-        match self.0.address {
-            Some(IpAddr::V6(_)) => format!("[{}]", self.0.host),
-            _ => self.0.host.clone(),
-        }
     }
 }
 
@@ -321,6 +313,23 @@ impl fmt::Debug for Inner {
             .field("headers", &self.headers)
             .field("body_length", &self.body_length)
             .finish_non_exhaustive()
+    }
+}
+
+/// Host and port without the scheme's own port.
+fn authority(host: &str, address: Option<IpAddr>, scheme: Scheme, port: u16) -> String {
+    let default = match scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    };
+    host_and_port(host, address, Some(port).filter(|port| *port != default))
+}
+
+fn host_and_port(host: &str, address: Option<IpAddr>, port: Option<u16>) -> String {
+    let (open, close) = if matches!(address, Some(IpAddr::V6(_))) { ("[", "]") } else { ("", "") };
+    match port {
+        Some(port) => format!("{open}{host}{close}:{port}"),
+        None => format!("{open}{host}{close}"),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use reqpath_core::{
-    Cause, Contact, ContactKind, Context, Destination, Error, Left, Path, Proxy, Role, Stage, Subject,
-    Target, Unavailable,
+    Cause, Contact, ContactKind, Context, Destination, Endpoint, Error, Left, Path, Proxy, Role, Stage,
+    Subject, Target, Unavailable,
 };
 
 use crate::evidence::{Environment, HostsFile, Limits};
@@ -117,8 +117,10 @@ impl Stage for Client {
     }
 
     async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
-        let decision = self.environment(at, cx)?;
-        let to = self.destination(cx.target(), decision)?;
+        let to = match cx.endpoint() {
+            Some(endpoint) => further_in(cx.target(), endpoint),
+            None => self.destination(cx.target(), self.environment(at, cx)?)?,
+        };
         if self.options.side_looks && cx.is_first() {
             let name = to.addresses.is_empty().then(|| to.host.clone());
             let (at, cx_aside) = (at.clone(), cx.clone());
@@ -132,6 +134,15 @@ impl Stage for Client {
         cx.hand_on(at, to);
         Ok(Left::Alive)
     }
+}
+
+/// Where a hop further in is dialled: neither a proxy nor what the caller redirects stands before it.
+fn further_in(target: &Target, endpoint: &Endpoint) -> Destination {
+    let mut to = Destination::of(target);
+    to.addresses = endpoint.ip().into_iter().collect();
+    to.host.clone_from(&endpoint.host);
+    to.port = endpoint.port;
+    to
 }
 
 /// Records what the hosts file says of a name.

@@ -1,7 +1,7 @@
 //! `client.deadline_too_short`
 
 use reqpath_core::{
-    Case, Decline, End, Finding, Left, Micros, Phase, Role, Scope, Subject, Trial, cause, redact_url,
+    Behind, Case, Decline, End, Finding, Left, Micros, Phase, Role, Scope, Subject, Trial, cause, redact_url,
 };
 
 cause! {
@@ -35,6 +35,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(End::Near),
+        silent(),
         explains(&[
             "dns.timed_out",
             "tcp.timed_out",
@@ -80,6 +81,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let flag = if over.connecting { "--connect-timeout" } else { "--max-time" };
     let url = redact_url(case.target().url());
     Ok(Finding::new(at, &patient, summary)
+        .behind(Behind::SILENCE)
         .citing(&trial)
         .next(format!("curl -v {flag} {} '{url}'", seconds(taken, 2)))
         .next(format!(

@@ -32,6 +32,7 @@ cause! {
     pub static TIMED_OUT: "dns.timed_out" = recognise {
         only_in_trouble(),
         blames(End::Near),
+        silent(),
         twins(&["tcp.timed_out", "dns.unreachable", "dns.truncated_tcp_blocked"]),
     }
 }

@@ -1,6 +1,6 @@
 //! `http.error`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, exchange, otherwise, peer};
 use crate::evidence::Redirect;
@@ -60,7 +60,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if case.of::<Redirect>(at).any(|redirect| redirect.followed) {
         return Err(Decline::not("the request was sent elsewhere", &seen));
     }
-    let expected = &case.target().expect().status;
+    let expected = &case.expected(at).status;
     if expected.iter().any(|range| range.holds(status)) {
         return Err(Decline::not(format!("{line} was expected"), &seen));
     }
@@ -74,6 +74,23 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     }
     let summary = format!("{} answered {} with {line}; {}", peer(&seen), asked(&seen), origin.said());
     let version = seen.version.unwrap_or_default();
-    let finding = Finding::new(at, &seen, summary).error(format!("{version} {line}")).next(seen.curl());
+    let finding = Finding::new(at, &seen, summary)
+        .error(format!("{version} {line}"))
+        .behind(behind(status))
+        .next(seen.curl());
     Ok(if ends { finding.ends_sample() } else { finding })
+}
+
+/// What a hop that answers so may have met behind it. Rules of thumb that hold for every proxy known here:
+/// where two hold at once, what is seen further in decides.
+fn behind(status: u16) -> Behind {
+    match status {
+        // The application's own failure, or that of what it asks.
+        500 => Behind::SAME.or_branch(),
+        502 => Behind::BROKEN,
+        504 => Behind::SILENCE,
+        // Overload, an upstream marked down, or (HAProxy, Envoy) one that refuses or keeps silent.
+        501.. => Behind::ANYTHING,
+        _ => Behind::SAME,
+    }
 }

@@ -1,6 +1,6 @@
 //! `http.response.reset`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, capture, ended, peer, since_sent, words};
 use crate::evidence::{Closed, End};
@@ -60,7 +60,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         seen.bytes_sent,
         asked(&seen)
     );
-    let finding = Finding::new(at, &seen, summary).next(seen.curl()).next(capture(&seen));
+    let finding =
+        Finding::new(at, &seen, summary).behind(Behind::BROKEN).next(seen.curl()).next(capture(&seen));
     Ok(match words(&seen) {
         Some(words) => finding.error(words),
         None => finding,

@@ -1,6 +1,6 @@
 //! `response.reset_mid_body`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, capture, ended, peer, words};
 use crate::evidence::{Closed, End};
@@ -60,7 +60,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         asked(&seen),
         seen.ended_us.unwrap_or_default()
     );
-    let finding = Finding::new(at, &seen, summary).next(seen.curl()).next(capture(&seen));
+    let finding =
+        Finding::new(at, &seen, summary).behind(Behind::ANYTHING).next(seen.curl()).next(capture(&seen));
     Ok(match words(&seen) {
         Some(words) => finding.error(words),
         None => finding,

@@ -1,6 +1,6 @@
 //! `response.stalled`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Micros, Scope, Seen, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Micros, Scope, Seen, Subject, cause};
 use reqpath_tcp::Figures;
 
 use super::met::{asked, capture, ended, peer};
@@ -47,6 +47,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
+        silent(),
         twins(&["response.truncated", "http.response.timed_out", "client.deadline_too_short"]),
         kills_in(&["http"]),
     }
@@ -69,7 +70,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         )));
     }
     let finding = Finding::new(at, &seen, summary(&seen, &body, Micros(lasted)));
-    let finding = finding.next(capture(&seen)).next(format!(
+    let finding = finding.behind(Behind::SILENCE).next(capture(&seen)).next(format!(
         "curl -so /dev/null -w '%{{size_download}} bytes in %{{time_total}} s\\n' {}",
         crate::evidence::quoted(&seen.request.url())
     ));

@@ -1,6 +1,6 @@
 //! `http.response.timed_out`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, ended, peer, since_sent};
 use crate::evidence::End;
@@ -36,6 +36,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Leg),
+        silent(),
         twins(&["client.deadline_too_short", "response.stalled", "http.response.empty", "tls.timed_out"]),
     }
 }
@@ -50,6 +51,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let summary = format!("{} {said} for {waited} after {}", peer(&seen), asked(&seen));
     let finding = Finding::new(at, &seen, summary)
+        .behind(Behind::SILENCE)
         .next(format!("reqpath trace {} --max-time 60", crate::evidence::quoted(&seen.request.url())))
         .next(seen.curl());
     Ok(match &seen.first_bytes {

@@ -1,6 +1,6 @@
 //! `response.truncated`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, capture, ended, peer, words};
 use crate::evidence::{Closed, Coding, End, Exchange};
@@ -51,7 +51,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let summary = format!("{} {closed} {} of its answer to {}", peer(&seen), after(&seen), asked(&seen));
     let url = crate::evidence::quoted(&seen.request.url());
+    // A proxy that waits in vain for the rest of an answer closes in the midst of it too.
     let finding = Finding::new(at, &seen, summary)
+        .behind(Behind::ANYTHING)
         .next(format!("curl -sv -o /dev/null -w '%{{size_download}} bytes, %{{errormsg}}\\n' {url}"))
         .next(capture(&seen));
     Ok(match words(&seen) {

@@ -1,6 +1,6 @@
 //! `http.response.unexpected`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Behind, Case, Decline, End as Blame, Expectation, Finding, Scope, Subject, cause};
 
 use super::met::{asked, exchange, otherwise, peer};
 use crate::evidence::{Exchange, Redirect};
@@ -41,7 +41,7 @@ cause! {
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let expect = case.target().expect();
+    let expect = case.expected(at);
     if expect.is_empty() {
         return Err(Decline::Absent);
     }
@@ -52,21 +52,21 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if case.of::<Redirect>(at).any(|redirect| redirect.followed) {
         return Err(Decline::Absent);
     }
-    let differs = differences(case, &seen);
+    let differs = differences(case.expected(at), &seen);
     if differs.is_empty() {
         return Err(Decline::not("the answer is what was expected", &seen));
     }
     let summary = format!("{} answered {}, but {}", peer(&seen), asked(&seen), differs.join(", and "));
     let version = seen.version.unwrap_or_default();
     Ok(Finding::new(at, &seen, summary)
+        .behind(Behind::SAME)
         .error(format!("{version} {}", seen.status_line()))
         .next(seen.curl())
         .ends_sample())
 }
 
 /// What about the answer is not as expected, as clauses.
-fn differences(case: &Case, exchange: &Exchange) -> Vec<String> {
-    let expect = case.target().expect();
+fn differences(expect: &Expectation, exchange: &Exchange) -> Vec<String> {
     let mut differs = Vec::new();
     let status = exchange.status.unwrap_or_default();
     if !expect.status.is_empty() && !expect.status.iter().any(|range| range.holds(status)) {

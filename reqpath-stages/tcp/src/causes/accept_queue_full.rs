@@ -39,6 +39,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Far),
+        silent(),
         explains(&["tcp.timed_out", "tcp.reset"]),
         twins(&["tcp.timed_out", "tcp.refused"]),
     }

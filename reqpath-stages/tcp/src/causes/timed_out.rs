@@ -39,6 +39,7 @@ cause! {
         only_in_trouble(),
         scope(Scope::Attempt),
         blames(End::Leg),
+        silent(),
         twins(&[
             "tcp.accept_queue_full",
             "tcp.refused",

@@ -33,6 +33,7 @@ cause! {
     /// ```
     pub static TIMED_OUT: "tls.timed_out" = recognise {
         only_in_trouble(),
+        silent(),
         twins(&["tcp.timed_out", "tcp.accept_queue_full", "tls.plaintext_peer"]),
     }
 }
