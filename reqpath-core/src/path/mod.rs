@@ -60,7 +60,8 @@ impl Path {
     /// The path of a plain URL: `client` and `server`.
     #[must_use]
     pub fn of_url() -> Self {
-        Self::new(vec![Hop::new("client", HopKind::Client), Hop::new("server", HopKind::Server)])
+        let hop = |name, kind| Hop::new(HopId::fixed(name), kind);
+        Self::new(vec![hop("client", HopKind::Client), hop("server", HopKind::Server)])
     }
 
     /// The first leg: from the client to the first hop that answers it.
