@@ -420,8 +420,13 @@ pub struct Recording<E: Evidence> {
 impl<E: Evidence> Recording<E> {
     /// The look has ended by itself: the record is complete.
     pub fn finish(mut self) -> ObservationId {
-        self.complete = true;
+        self.complete();
         self.id
+    }
+
+    /// The look has ended by itself, though more of what it saw may still be filled in.
+    pub fn complete(&mut self) {
+        self.complete = true;
     }
 
     /// The number the observation will have.
