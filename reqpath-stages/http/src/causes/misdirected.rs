@@ -61,12 +61,12 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         });
         format!(" (the SNI sent was {sni}{names})")
     });
-    let host = case.target().header("host").map_or_else(|| case.target().authority(), str::to_owned);
+    let host = case.target().header("host").unwrap_or_else(|| case.target().authority());
     let summary = format!(
         "{} answered {} with 421: this connection does not serve `{}`{names}",
         peer(&seen),
         asked(&seen),
-        reqpath_core::escape(&host, 200)
+        reqpath_core::escape(host, 200)
     );
     let finding = Finding::new(at, &seen, summary)
         .error(format!("{} {}", seen.version.unwrap_or_default(), seen.status_line()))

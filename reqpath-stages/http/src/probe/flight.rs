@@ -1,5 +1,6 @@
 //! One exchange under way, and what is known of it so far.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -31,9 +32,8 @@ pub(crate) struct Flight {
     /// The wire's clock at that moment.
     offset: Micros,
     deadline: Instant,
-    exchange: Exchange,
-    record: Option<Recording<Exchange>>,
-    /// What the exchange is about, once it is recorded.
+    exchange: Held,
+    /// What the exchange is about, where it is recorded.
     at: Option<Subject>,
     body: Option<Progress>,
     told_sent: bool,
@@ -41,6 +41,32 @@ pub(crate) struct Flight {
     interim: Option<Arc<Mutex<Vec<u16>>>>,
     /// Where a redirect points, as it came: it may hold secrets, and is not evidence.
     location: Option<String>,
+}
+
+/// An exchange, filled in where it will stay: moving it about costs more than it does.
+enum Held {
+    Recorded(Recording<Exchange>),
+    Loose(Box<Exchange>),
+}
+
+impl Deref for Held {
+    type Target = Exchange;
+
+    fn deref(&self) -> &Exchange {
+        match self {
+            Self::Recorded(exchange) => exchange,
+            Self::Loose(exchange) => exchange,
+        }
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Exchange {
+        match self {
+            Self::Recorded(exchange) => exchange,
+            Self::Loose(exchange) => exchange,
+        }
+    }
 }
 
 impl Flight {
@@ -52,7 +78,10 @@ impl Flight {
         exchange: Exchange,
         at: Option<Subject>,
     ) -> Self {
-        let record = at.as_ref().map(|at| cx.begin(at, Exchange::default()));
+        let exchange = match &at {
+            Some(at) => Held::Recorded(cx.begin(at, exchange)),
+            None => Held::Loose(Box::new(exchange)),
+        };
         let began = Instant::now();
         let offset = began.saturating_duration_since(wire.epoch()).into();
         Self {
@@ -62,7 +91,6 @@ impl Flight {
             offset,
             deadline,
             exchange,
-            record,
             at,
             body: None,
             told_sent: false,
@@ -102,7 +130,7 @@ impl Flight {
     pub(crate) fn watch(&mut self) {
         if !self.told_sent && self.wire.sent() > 0 {
             self.told_sent = true;
-            if self.record.is_some() {
+            if self.at.is_some() {
                 self.cx.sent();
             }
         }
@@ -113,7 +141,7 @@ impl Flight {
         let now = Instant::now();
         let headers_us = self.since(now);
         let expect = self.exchange.request.target().map(|target| target.expect().clone());
-        let exchange = &mut self.exchange;
+        let exchange = &mut *self.exchange;
         let status = response.status().as_u16();
         exchange.status = Some(status);
         exchange.version = Some(version(response.version()));
@@ -144,7 +172,7 @@ impl Flight {
         {
             self.location = Some(String::from_utf8_lossy(location.as_bytes()).into_owned());
         }
-        if self.record.is_some() {
+        if self.at.is_some() {
             self.cx.arrived(answer(exchange.version, status));
             let expected = &self.cx.target().expect().status;
             let wanted = if expected.is_empty() {
@@ -222,7 +250,7 @@ impl Flight {
         let (request_sent, first_byte) =
             (self.on_wire(self.wire.last_write()), self.on_wire(self.wire.first_read()));
         let ended = self.since(now);
-        let exchange = &mut self.exchange;
+        let exchange = &mut *self.exchange;
         if let Some(interim) = self.interim.take() {
             exchange.informational =
                 std::mem::take(&mut interim.lock().unwrap_or_else(PoisonError::into_inner));
@@ -260,13 +288,11 @@ impl Drop for Flight {
             let stage = if self.body.is_some() { End::Stalled } else { End::TimedOut };
             self.fill(over.then_some(stage));
         }
-        if let Some(mut record) = self.record.take() {
-            let whole = self.exchange.end.is_some();
-            *record = std::mem::take(&mut self.exchange);
-            // Interrupted by anything else, what was seen is kept, and marked incomplete.
-            if whole {
-                record.finish();
-            }
+        // Interrupted by anything else, what was seen is kept, and marked incomplete.
+        if self.exchange.end.is_some()
+            && let Held::Recorded(record) = &mut self.exchange
+        {
+            record.complete();
         }
         if let Some(at) = &self.at {
             // Known once the connection is gone, unless it is to be used again.

@@ -28,7 +28,6 @@ pub(crate) const MOST_LINES: usize = 256;
 
 /// HTTP over one connection.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives on the stack")]
 pub(crate) enum Line {
     /// HTTP/1.1.
     One(http1::SendRequest<Sent>, One),
@@ -39,13 +38,14 @@ pub(crate) enum Line {
 /// The connection of HTTP/1.1, until it ends.
 #[derive(Debug)]
 pub(crate) struct One {
-    connection: Option<http1::Connection<Io, Sent>>,
+    /// In a place of its own: it is large, and a line is passed on a few times before it is used.
+    connection: Option<Box<http1::Connection<Io, Sent>>>,
     error: Option<hyper::Error>,
 }
 
 /// The connection of HTTP/2, with the work that it wants done beside.
 pub(crate) struct Two {
-    connection: Option<http2::Connection<Io, Sent, Nursery>>,
+    connection: Option<Box<http2::Connection<Io, Sent, Nursery>>>,
     nursery: Nursery,
     chores: FuturesUnordered<BoxFuture<'static, ()>>,
     error: Option<hyper::Error>,
@@ -60,7 +60,7 @@ impl Line {
             .max_buf_size(max_header.saturating_add(8192).max(LEAST_BUFFER))
             .handshake(TokioIo::new(tap))
             .await?;
-        Ok(Self::One(sender, One { connection: Some(connection), error: None }))
+        Ok(Self::One(sender, One { connection: Some(Box::new(connection)), error: None }))
     }
 
     /// HTTP/2 over this connection. Sends the preface.
@@ -70,7 +70,7 @@ impl Line {
             .max_header_list_size(u32::try_from(max_header).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(tap))
             .await?;
-        let (chores, connection) = (FuturesUnordered::new(), Some(connection));
+        let (chores, connection) = (FuturesUnordered::new(), Some(Box::new(connection)));
         Ok(Self::Two(sender, Two { connection, nursery, chores, error: None }))
     }
 

@@ -1,7 +1,7 @@
 //! The request as it is sent.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, Entry, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, Uri, Version};
 use reqpath_core::{Context, Error, Scheme, Target};
@@ -88,14 +88,15 @@ fn add(
     name: HeaderName,
     value: impl FnOnce() -> Result<HeaderValue, Error>,
 ) -> Result<(), Error> {
-    match headers.get(&name) {
-        None => {
-            headers.insert(name, value()?);
+    let always = name == AUTHORIZATION;
+    match headers.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(value()?);
         }
-        Some(given) if given.is_empty() && name != AUTHORIZATION => {
-            headers.remove(name);
+        Entry::Occupied(given) if given.get().is_empty() && !always => {
+            given.remove();
         }
-        Some(_) => {}
+        Entry::Occupied(_) => {}
     }
     Ok(())
 }
