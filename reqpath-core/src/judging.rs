@@ -4,6 +4,8 @@ mod chain;
 mod deaths;
 mod findings;
 mod hops;
+mod inwards;
+mod killers;
 mod relations;
 mod verdict;
 
@@ -11,7 +13,9 @@ use crate::{Case, Catalogue, Finding, HopState, ProbeError, RuledOut, Verdict, W
 
 use self::deaths::Deaths;
 use self::findings::Found;
+use self::inwards::Inwards;
 use self::relations::Relations;
+use self::verdict::Grounds;
 
 /// What judging a case gives.
 #[derive(Clone, Debug)]
@@ -43,9 +47,21 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     let mut found = Found::by(case, catalogue);
     let deaths = Deaths::of(case, &found);
     found.drop_echoes(&deaths);
-    let relations = Relations::of(&found);
+    found.drop_out_of_bounds(case, &deaths);
+    let mut relations = Relations::of(&found);
+    let mut inwards = Inwards::walk(case, &found, &relations, &deaths);
+    relations.link(std::mem::take(&mut inwards.links));
     let roots = chain::weigh(&mut found, &relations, &deaths);
-    let (verdict, ruled_out) = verdict::of(case, catalogue, &found, &relations, &deaths, &roots, errors);
+    let (verdict, ruled_out) = verdict::of(Grounds {
+        case,
+        catalogue,
+        found: &found,
+        relations: &relations,
+        deaths: &deaths,
+        inwards: &inwards,
+        roots: &roots,
+        errors,
+    });
     let hops = hops::of(case, &deaths, &verdict);
     let next = next(&found, &roots);
     let errors = found.errors;

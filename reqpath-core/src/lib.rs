@@ -50,15 +50,15 @@ pub use finding::{Behind, Finding, Weight};
 pub use handed::{Addresses, Again, Destination, Dialled, NameLookup, Names, Proxy, Redial};
 pub use judging::{Judgement, judge};
 pub use observation::{Data, Observation, ObservationId, Stored};
-pub use path::{Caller, Endpoint, EndpointError, Hop, HopKind, Path, Sends, Source, Timeouts};
+pub use path::{Caller, Endpoint, EndpointError, Hop, HopKind, Path, Sends, Source, Timeouts, Unsound};
 pub use pipeline::{Pipeline, PipelineBuilder};
 pub use report::{HopState, ProbeError, Report, RuledOut, SCHEMA, Tri};
 pub use secret::{Scrubber, redact_url};
 pub use stage::{Left, Stage};
 pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
-pub use text::{escape, escape_bytes};
-pub use time::Micros;
+pub use text::{escape, escape_bytes, most_like};
+pub use time::{Micros, TimeError};
 pub use trace::Trace;
 pub use trial::{Attribute, Phase, Role, Trial};
 pub use vantage::{

@@ -54,6 +54,41 @@ pub fn escape_bytes(bytes: &[u8], limit: usize) -> String {
     out
 }
 
+/// The name most like what was given, if any is like it at all: for suggesting what was perhaps meant.
+///
+/// ```
+/// let fields = ["connect", "read", "tries"];
+/// assert_eq!(reqpath_core::most_like("reed", fields), Some("read"));
+/// assert_eq!(reqpath_core::most_like("quux", fields), None);
+/// ```
+#[must_use]
+pub fn most_like<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.into_iter().map(|name| (distance(given, name), name)).min();
+    let (distance, name) = near?;
+    let like = distance <= (name.chars().count() / 3).max(1) && distance < given.chars().count();
+    (like || name.contains(given) && !given.is_empty()).then_some(name)
+}
+
+/// How many letters must be changed, added, removed, or exchanged with their neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(200).collect();
+    let b: Vec<char> = b.chars().take(200).collect();
+    let mut above: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (row[j] + usize::from(x != y)).min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(above[j - 1] + 1);
+            }
+            next.push(best);
+        }
+        above = std::mem::replace(&mut row, next);
+    }
+    row[b.len()]
+}
+
 fn push(out: &mut String, c: char) {
     if c.is_control() || invisible(c) {
         out.extend(c.escape_default());
@@ -88,5 +123,15 @@ mod tests {
         assert!(escape(hostile, 1000).chars().all(|c| !c.is_control() && c != '\u{202e}'));
         assert!(escape_bytes(hostile.as_bytes(), 1000).chars().all(|c| !c.is_control()));
         assert_eq!(escape("a\u{61c}\u{e0041}\u{ad}b", 10), "a\\u{61c}\\u{e0041}\\u{ad}b");
+    }
+
+    #[test]
+    fn suggests_what_was_probably_meant() {
+        let codes = ["tls.cert.date_invalid", "tcp.refused"];
+        assert_eq!(most_like("tls.cert.date_invlid", codes), Some("tls.cert.date_invalid"));
+        assert_eq!(most_like("of", ["if"]), Some("if"));
+        for (given, names) in [("quux", codes), ("", codes), ("x", ["y", "z"])] {
+            assert_eq!(most_like(given, names), None, "{given}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Case, HopId, Left, Outcome, Role, Subject, Tri, Trial};
+use crate::{Case, HopId, Left, Micros, Outcome, Role, Subject, Tri, Trial};
 
 use super::findings::Found;
 
@@ -23,6 +23,9 @@ pub(super) struct End {
     pub(super) sent: bool,
     pub(super) answer: Option<Cow<'static, str>>,
     pub(super) out_of_time: bool,
+    pub(super) elapsed: Micros,
+    /// The stage after which it was to end, where it was not to go all the way.
+    pub(super) until: Option<Cow<'static, str>>,
     /// Whether it was cut short by the caller.
     pub(super) stopped: bool,
 }
@@ -40,6 +43,10 @@ pub(super) struct Ends(Vec<(u32, End)>);
 impl Ends {
     pub(super) fn get(&self, sample: u32) -> Option<&End> {
         self.place(sample).ok().map(|place| &self.0[place].1)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &End)> {
+        self.0.iter().map(|(sample, end)| (*sample, end))
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &End> {
@@ -88,6 +95,8 @@ impl Deaths {
                 sent: trial.sent,
                 answer: trial.answer.clone(),
                 out_of_time: trial.out_of_time,
+                elapsed: trial.elapsed_us,
+                until: trial.until.clone(),
                 stopped: !trial.complete(),
             };
             ends.insert(sample, end);

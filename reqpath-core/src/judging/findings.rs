@@ -140,6 +140,20 @@ impl Found {
         });
     }
 
+    /// Drops what was met by requests that entered a hop from elsewhere than the hop before it, and got no answer:
+    /// from there the hop may be out of bounds on purpose.
+    pub(super) fn drop_out_of_bounds(&mut self, case: &Case, deaths: &Deaths) {
+        let strange = |finding: &Finding| {
+            let Some(leg) = finding.subject.as_leg() else { return false };
+            let entered = case.path().before(&leg.to).is_some_and(|before| before.id != leg.from);
+            let answered = |sample| deaths.ends.get(sample).is_some_and(|end| end.answer.is_some());
+            entered && !leg.to.is_redirect() && !leg.sample.is_some_and(answered)
+        };
+        if case.path().hops.len() > 2 {
+            self.list.retain(|(_, finding)| !strange(finding));
+        }
+    }
+
     /// The look-alikes of a cause whose recognisers say why not.
     pub(super) fn ruled_out(
         &self,

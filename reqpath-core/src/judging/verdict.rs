@@ -9,18 +9,25 @@ use crate::{
 use super::chain::chain;
 use super::deaths::Deaths;
 use super::findings::Found;
+use super::inwards::{Inwards, Open};
 use super::relations::Relations;
 
+/// What a verdict rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Grounds<'a> {
+    pub(super) case: &'a Case,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) found: &'a Found,
+    pub(super) relations: &'a Relations,
+    pub(super) deaths: &'a Deaths,
+    pub(super) inwards: &'a Inwards,
+    pub(super) roots: &'a [usize],
+    pub(super) errors: &'a [ProbeError],
+}
+
 /// The verdict, and the look-alikes it ruled out.
-pub(super) fn of(
-    case: &Case,
-    catalogue: &Catalogue,
-    found: &Found,
-    relations: &Relations,
-    deaths: &Deaths,
-    roots: &[usize],
-    errors: &[ProbeError],
-) -> (Verdict, Vec<RuledOut>) {
+pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
+    let Grounds { case, catalogue, found, relations, deaths, inwards, roots, errors } = grounds;
     let outcome = deaths.outcome();
     if outcome.samples == 0 {
         return (unknown(None, "no request was sent", found, deaths, errors), Vec::new());
@@ -56,7 +63,13 @@ pub(super) fn of(
         return (unknown(at, &why, found, deaths, errors), Vec::new());
     };
     let (cause, finding) = &found.list[root];
-    let at = place(cause, finding, case);
+    if let Some(open) = inwards.open.get(&root) {
+        return (several(grounds, root, open), Vec::new());
+    }
+    let at = match inwards.places.get(&root) {
+        Some(hop) => Some(At { hop: hop.clone(), station: cause.station().to_owned(), leg: None }),
+        None => place(cause, finding, case),
+    };
     let cause_ref = CauseRef::new(finding.code.to_string(), finding.summary.clone(), finding.subject.clone());
     let chain = chain(found, relations, root);
     let also = codes(found, &roots[1..], &chain);
@@ -71,6 +84,37 @@ pub(super) fn of(
         }
     };
     (verdict, ruled_out)
+}
+
+/// Several hops or legs remain: nothing is blamed, and the look is named that would tell.
+fn several(grounds: Grounds<'_>, root: usize, open: &Open) -> Verdict {
+    let Grounds { case, found, relations, deaths, roots, errors, .. } = grounds;
+    let (cause, finding) = &found.list[root];
+    let why = format!("{}; {} may be to blame", finding.summary, any_of(&open.between));
+    if deaths.any_alive() {
+        let chain = chain(found, relations, root);
+        let also = codes(found, &roots[1..], &chain);
+        let why = Some(format!("{why}; what would tell: {}", open.look));
+        return Verdict::Degraded { at: None, cause: None, chain, also, why, outcome: deaths.outcome() };
+    }
+    let at = place(cause, finding, case);
+    match unknown(at, &why, found, deaths, errors) {
+        Verdict::Unknown { at, why, mut what_would_tell, outcome } => {
+            what_would_tell.retain(|look| *look != open.look);
+            what_would_tell.insert(0, open.look.clone());
+            Verdict::Unknown { at, why, what_would_tell, outcome }
+        }
+        other => other,
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn any_of(places: &[String]) -> String {
+    match places {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+    }
 }
 
 /// Why nothing can be placed: the road was not the same from the first request to the last.

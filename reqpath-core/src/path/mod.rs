@@ -5,6 +5,7 @@ mod endpoint;
 mod hop;
 mod kind;
 mod sends;
+mod sound;
 mod source;
 mod timeouts;
 
@@ -17,6 +18,7 @@ pub use self::endpoint::{Endpoint, EndpointError};
 pub use self::hop::Hop;
 pub use self::kind::HopKind;
 pub use self::sends::Sends;
+pub use self::sound::Unsound;
 pub use self::source::Source;
 pub use self::timeouts::Timeouts;
 use crate::{HopId, Subject};

@@ -41,6 +41,13 @@ impl TargetBuilder {
         Ok(self)
     }
 
+    /// One more header, made before: one that is [secret](Header::secret), for one.
+    #[must_use]
+    pub fn with_header(mut self, header: Header) -> Self {
+        self.0.headers.push(header);
+        self
+    }
+
     /// Drops the headers for which `keep` says no.
     #[must_use]
     pub fn retain_headers(mut self, mut keep: impl FnMut(&Header) -> bool) -> Self {

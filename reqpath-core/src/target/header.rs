@@ -1,5 +1,6 @@
 //! A header of the request.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -16,6 +17,9 @@ pub struct Header {
     pub name: String,
     /// The value as given.
     pub value: String,
+    /// Whether the caller said that the value is secret, whatever the name.
+    #[serde(skip)]
+    marked: bool,
 }
 
 impl Header {
@@ -29,11 +33,33 @@ impl Header {
         if !is_token(name) || !value.bytes().all(printable) {
             return Err(TargetError::Header { header: name.to_owned() });
         }
-        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+        Ok(Self { name: name.to_owned(), value: value.to_owned(), marked: false })
     }
 
-    pub(super) fn is_secret(&self) -> bool {
-        shown(&self.name, &self.value) == REDACTED
+    /// The same header, secret whatever it is called: it is neither stored nor shown.
+    ///
+    /// ```
+    /// use reqpath_core::Header;
+    ///
+    /// let header = Header::new("X-Tenant", "acme")?.secret();
+    /// assert!(header.is_secret() && !format!("{header:?}").contains("acme"));
+    /// # Ok::<(), reqpath_core::TargetError>(())
+    /// ```
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.marked = true;
+        self
+    }
+
+    /// Whether the value is a credential, or was said to be secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.shown() == REDACTED
+    }
+
+    /// The value as it may be stored.
+    fn shown(&self) -> Cow<'_, str> {
+        if self.marked { Cow::Borrowed(REDACTED) } else { shown(&self.name, &self.value) }
     }
 }
 
@@ -44,13 +70,13 @@ impl Serialize for Header {
             name: &'a str,
             value: &'a str,
         }
-        Stored { name: &self.name, value: &shown(&self.name, &self.value) }.serialize(serializer)
+        Stored { name: &self.name, value: &self.shown() }.serialize(serializer)
     }
 }
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.name, shown(&self.name, &self.value))
+        write!(f, "{}: {:?}", self.name, self.shown())
     }
 }
 

@@ -1,0 +1,434 @@
+//! From a symptom at the front inwards: which hop, which leg, by what was seen where requests entered further in.
+//!
+//! Two entries that differ by one hop are a test of that hop. The walk goes from hop to hop for as long as
+//! what was seen there can stand behind what was seen before it, and ends where it no longer does.
+
+use std::collections::HashMap;
+
+use crate::{Behind, Case, Hop, HopId, Left, Micros, Role, Subject};
+
+use super::deaths::{Deaths, End};
+use super::findings::Found;
+use super::killers::Killers;
+use super::relations::Relations;
+
+/// What the walk inwards found.
+#[derive(Debug, Default)]
+pub(super) struct Inwards {
+    /// Findings and the symptoms before them that they explain.
+    pub(super) links: Vec<(usize, usize)>,
+    /// Where findings belong whose subject says less than the walk found out.
+    pub(super) places: HashMap<usize, HopId>,
+    /// Findings behind which several places remain, and what would tell them apart.
+    pub(super) open: HashMap<usize, Open>,
+}
+
+/// Several places remain.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    /// The hops and legs that remain, in the order of the road.
+    pub(super) between: Vec<String>,
+    /// The look that would tell them apart.
+    pub(super) look: String,
+}
+
+/// A symptom on its way inwards: the same finding of one or more samples.
+#[derive(Clone, Debug)]
+struct Symptom {
+    /// The findings that show it.
+    findings: Vec<usize>,
+    /// How many requests showed it, and of how many.
+    of: (usize, usize),
+    /// What may stand behind it.
+    behind: Behind,
+    code: &'static str,
+    answer: Option<String>,
+    silent: bool,
+    elapsed: Micros,
+}
+
+/// What an entry at the next hop says of a symptom before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// From here on the road works.
+    Works,
+    /// It dies here too, or takes too long, in a way that can stand behind the symptom.
+    Same,
+    /// It dies here in another way.
+    Other,
+    /// It came as far as it was to go, which was not all the way.
+    SoFar,
+    /// Nothing that can be compared.
+    Nothing,
+}
+
+/// An entry at a hop.
+struct Entered<'a> {
+    sample: u32,
+    end: &'a End,
+    says: Says,
+}
+
+impl Inwards {
+    pub(super) fn walk(case: &Case, found: &Found, relations: &Relations, deaths: &Deaths) -> Self {
+        let mut inwards = Self::default();
+        // A plain URL has nothing further in.
+        if case.path().hops.iter().filter(|hop| !hop.id.is_redirect()).count() <= 2 {
+            return inwards;
+        }
+        let walk = Walk { case, found, deaths, killers: Killers::of(found, relations, deaths) };
+        for symptom in walk.at_the_front() {
+            let Some(hop) = walk.far_hop(symptom.findings[0]) else { continue };
+            walk.from(hop, symptom, &mut inwards);
+        }
+        inwards
+    }
+}
+
+struct Walk<'a> {
+    case: &'a Case,
+    found: &'a Found,
+    deaths: &'a Deaths,
+    killers: Killers<'a>,
+}
+
+impl<'a> Walk<'a> {
+    /// What killed the counted requests, each manner of death once.
+    fn at_the_front(&self) -> Vec<Symptom> {
+        let samples = self.deaths.fresh().count();
+        let mut symptoms: Vec<Symptom> = Vec::new();
+        for (sample, end) in self.deaths.dead() {
+            // What a redirect led to is another road than that of the path.
+            let on_path = end.leg.as_leg().is_some_and(|leg| !leg.to.is_redirect());
+            let Some(killer) = self.killers.of_sample(sample).filter(|_| on_path) else { continue };
+            let symptom = self.symptom(killer, end, samples);
+            match symptoms
+                .iter_mut()
+                .find(|other| other.code == symptom.code && other.answer == symptom.answer)
+            {
+                Some(other) => {
+                    other.findings.extend(symptom.findings);
+                    other.of.0 += 1;
+                    other.elapsed = other.elapsed.min(symptom.elapsed);
+                }
+                None => symptoms.push(symptom),
+            }
+        }
+        symptoms
+    }
+
+    fn symptom(&self, finding: usize, end: &End, samples: usize) -> Symptom {
+        let (cause, seen) = &self.found.list[finding];
+        Symptom {
+            findings: vec![finding],
+            of: (1, samples),
+            behind: seen.behind,
+            code: cause.code,
+            answer: status(end).map(str::to_owned),
+            silent: cause.silent,
+            elapsed: end.elapsed,
+        }
+    }
+
+    /// The hop whose answer, or silence, a finding is about.
+    fn far_hop(&self, finding: usize) -> Option<&'a Hop> {
+        let id = match &self.found.list[finding].1.subject {
+            Subject::Leg(leg) => leg.to.clone(),
+            Subject::Hop(hop) => hop.clone(),
+            Subject::Path => self.case.path().front()?.as_leg()?.to.clone(),
+        };
+        self.case.path().hop(&id)
+    }
+
+    /// Goes on from a symptom shown by this hop to what lies behind it.
+    fn from(&self, hop: &'a Hop, symptom: Symptom, out: &mut Inwards) {
+        let (told, untold) = self.told(hop, &symptom);
+        for direct in told {
+            for &(cause, of) in &direct.links {
+                out.links.push((cause, of));
+            }
+            self.behind(hop, direct.symptom, out);
+        }
+        if let Some(symptom) = untold {
+            self.behind(hop, symptom, out);
+        }
+    }
+
+    /// What evidence of the hop's own says of the very requests that showed the symptom,
+    /// and the rest of them, of which it says nothing.
+    fn told(&self, hop: &Hop, symptom: &Symptom) -> (Vec<Direct>, Option<Symptom>) {
+        let mut told: Vec<Direct> = Vec::new();
+        let mut untold = symptom.clone();
+        untold.findings.clear();
+        for &finding in &symptom.findings {
+            let sample = self.found.list[finding].1.subject.sample();
+            let direct = self.found.list.iter().position(|(cause, other)| {
+                !cause.only_warns
+                    && cause.explains_code(symptom.code)
+                    && match &other.subject {
+                        Subject::Leg(leg) => {
+                            leg.from == hop.id && leg.sample.is_some() && leg.sample == sample
+                        }
+                        Subject::Hop(id) => *id == hop.id,
+                        Subject::Path => false,
+                    }
+            });
+            let Some(direct) = direct else {
+                untold.findings.push(finding);
+                continue;
+            };
+            let (cause, seen) = &self.found.list[direct];
+            match told.iter_mut().find(|told| told.symptom.code == cause.code) {
+                Some(told) => {
+                    told.links.push((direct, finding));
+                    if !told.symptom.findings.contains(&direct) {
+                        told.symptom.findings.push(direct);
+                    }
+                }
+                None => told.push(Direct {
+                    links: vec![(direct, finding)],
+                    symptom: Symptom {
+                        findings: vec![direct],
+                        behind: seen.behind,
+                        code: cause.code,
+                        answer: symptom.answer.clone(),
+                        silent: cause.silent,
+                        ..symptom.clone()
+                    },
+                }),
+            }
+        }
+        (told, (!untold.findings.is_empty()).then_some(untold))
+    }
+
+    /// Asks the entries at the next hop whether what is behind the symptom can be seen there.
+    fn behind(&self, hop: &'a Hop, mut symptom: Symptom, out: &mut Inwards) {
+        if hop.kind.passes_packets() {
+            // It never speaks itself: whatever was seen on the leg to it may come from behind it.
+            symptom.behind =
+                Behind { same: true, silent: symptom.silent, broken: !symptom.silent, branch: false };
+        }
+        if symptom.behind == Behind::NOTHING {
+            return self.here(hop, &symptom, out);
+        }
+        let path = self.case.path();
+        if let Some(next) = path.after(&hop.id) {
+            if self.next(hop, next, &symptom, out) {
+                return;
+            }
+            if !symptom.behind.branch || path.branches(&hop.id).next().is_none() {
+                return;
+            }
+        }
+        if symptom.behind.branch {
+            for branch in path.branches(&hop.id) {
+                if self.branch(branch, &symptom, out) {
+                    return;
+                }
+            }
+        }
+        if path.after(&hop.id).is_none() {
+            self.here(hop, &symptom, out);
+        }
+    }
+
+    /// What this hop asks beside the main road failed: whether that was seen.
+    fn branch(&self, branch: &Hop, symptom: &Symptom, out: &mut Inwards) -> bool {
+        let mut met = false;
+        for (sample, end) in self.entries(&branch.id).filter(|(_, end)| end.left == Left::Dead) {
+            let _ = end;
+            if let Some(killer) = self.killers.of_sample(sample) {
+                out.links.extend(symptom.findings.iter().map(|&finding| (killer, finding)));
+                met = true;
+            }
+        }
+        // What took too long there, or was told by its own evidence.
+        for (place, (cause, finding)) in self.found.list.iter().enumerate() {
+            let there = finding.subject.as_leg().is_some_and(|leg| leg.to == branch.id);
+            if there && !cause.only_warns && cause.explains_code(symptom.code) {
+                out.links.extend(symptom.findings.iter().map(|&finding| (place, finding)));
+                met = true;
+            }
+        }
+        met
+    }
+
+    /// Whether the walk ended at the next hop of the main road or beyond; `false` where it ended here.
+    fn next(&self, hop: &'a Hop, next: &'a Hop, symptom: &Symptom, out: &mut Inwards) -> bool {
+        let native = |end: &End| end.leg.as_leg().is_some_and(|leg| leg.from == hop.id);
+        let any_native = self.entries(&next.id).any(|(_, end)| native(end));
+        let entered: Vec<Entered<'_>> = self
+            .entries(&next.id)
+            .filter(|(_, end)| !any_native || native(end))
+            .map(|(sample, end)| Entered { sample, end, says: self.says(sample, end, symptom, any_native) })
+            .filter(|entered| entered.says != Says::Nothing)
+            .collect();
+        let count = |says| entered.iter().filter(|entered| entered.says == says).count();
+        let (same, works, other) = (count(Says::Same), count(Says::Works), count(Says::Other));
+        if same > 0 && self.accounts_for(same, entered.len(), symptom) {
+            self.go_on(next, symptom, &entered, out);
+            return true;
+        }
+        // An answer that nothing further in gives is this hop's own: no leg makes answers.
+        let own = !symptom.behind.silent && !symptom.behind.broken;
+        let settled = match (same, works, other) {
+            (0, 1.., 0) => any_native || own,
+            (0, _, _) => own && works + other > 0,
+            _ => false,
+        };
+        if settled {
+            if symptom.behind.branch && self.case.path().branches(&hop.id).next().is_some() {
+                return false;
+            }
+            self.here(hop, symptom, out);
+            return true;
+        }
+        let open = self.open(hop, next, any_native, works, &entered);
+        for &finding in &symptom.findings {
+            out.open.insert(finding, open.clone());
+        }
+        true
+    }
+
+    /// Whether deaths of a part of the entries can account for those of the requests before.
+    fn accounts_for(&self, same: usize, of: usize, symptom: &Symptom) -> bool {
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        let (died, samples) = symptom.of;
+        // Where a part of the instances works, that so many requests met none of them must be believable.
+        same == of || died < samples || (count(same) / count(of)).powf(count(samples)) > 0.01
+    }
+
+    /// The symptom goes on inwards: what killed the entries at the next hop stands behind it.
+    fn go_on(&self, next: &'a Hop, symptom: &Symptom, entered: &[Entered<'_>], out: &mut Inwards) {
+        let mut deeper: Vec<Symptom> = Vec::new();
+        let mut ghost = None;
+        for entered in entered.iter().filter(|entered| entered.says == Says::Same) {
+            let Some(killer) = self.killers.of_entry(entered.sample) else {
+                ghost = ghost.or(Some(entered.end));
+                continue;
+            };
+            let (cause, _) = &self.found.list[killer];
+            let found = self.symptom(killer, entered.end, symptom.of.1);
+            match deeper.iter_mut().find(|other| other.code == cause.code && other.answer == found.answer) {
+                Some(other) => other.findings.push(killer),
+                None => deeper.push(Symptom { of: symptom.of, ..found }),
+            }
+        }
+        // Whoever gives up too early is to blame, unless what took so long is known to have taken too long.
+        let near = |finding: usize| {
+            let (cause, found) = &self.found.list[finding];
+            found.blames.unwrap_or(cause.blames) == crate::End::Near
+        };
+        if symptom.findings.iter().any(|&finding| near(finding)) {
+            deeper.retain(|deeper| {
+                deeper.findings.iter().any(|&found| self.found.list[found].0.explains_code(symptom.code))
+            });
+            if deeper.is_empty() {
+                return;
+            }
+        }
+        if deeper.is_empty() {
+            // It was seen here too, and nothing has a name for it here: the name it has goes on inwards.
+            let Some(end) = ghost else { return };
+            let answer = status(end).map(str::to_owned).or_else(|| symptom.answer.clone());
+            return self.from(next, Symptom { answer, elapsed: end.elapsed, ..symptom.clone() }, out);
+        }
+        for deeper in deeper {
+            for &cause in &deeper.findings {
+                out.links.extend(symptom.findings.iter().map(|&finding| (cause, finding)));
+            }
+            self.from(next, deeper, out);
+        }
+    }
+
+    /// The symptom is this hop's own.
+    fn here(&self, hop: &Hop, symptom: &Symptom, out: &mut Inwards) {
+        for &finding in &symptom.findings {
+            let of_this_hop = match &self.found.list[finding].1.subject {
+                Subject::Leg(leg) => leg.to == hop.id || leg.from == hop.id,
+                Subject::Hop(id) => *id == hop.id,
+                Subject::Path => false,
+            };
+            if !of_this_hop {
+                out.places.insert(finding, hop.id.clone());
+            }
+        }
+    }
+
+    fn open(&self, hop: &Hop, next: &Hop, native: bool, works: usize, entered: &[Entered<'_>]) -> Open {
+        let leg = format!("the leg {} → {}", hop.id, next.id);
+        let behind = || self.case.path().road().skip_while(|other| other.id != next.id);
+        let mut between = vec![hop.id.to_string()];
+        if !native {
+            between.push(leg);
+        }
+        if works == 0 {
+            between.extend(behind().map(|hop| hop.id.to_string()));
+        }
+        let look = if works > 0 && !native {
+            format!("the request sent to {} from the place of {}: give `{0}` a vantage", next.id, hop.id)
+        } else if entered.iter().any(|entered| entered.says == Says::SoFar) {
+            format!("what {} sends to {}: say it in `sends` of `{1}`", hop.id, next.id)
+        } else if entered.is_empty() {
+            format!("a request that enters at {}: give it addresses, and `{}` a vantage", next.id, hop.id)
+        } else {
+            format!("the log of {}: name it in `sources` of `{0}`", hop.id)
+        };
+        Open { between, look }
+    }
+
+    /// The requests that entered at a hop.
+    fn entries(&self, hop: &HopId) -> impl Iterator<Item = (u32, &'a End)> {
+        let ends = self.deaths.ends.iter().filter(|(_, end)| end.role == Role::Inner);
+        ends.filter(move |(_, end)| end.leg.as_leg().is_some_and(|leg| leg.to == *hop))
+    }
+
+    fn says(&self, sample: u32, end: &End, symptom: &Symptom, native: bool) -> Says {
+        let answer = status(end);
+        // The same answer further in was passed on, whether it counts as a failure there or not.
+        if symptom.behind.same && answer.is_some() && answer == symptom.answer.as_deref() {
+            return Says::Same;
+        }
+        match end.left {
+            Left::Unknown => Says::Nothing,
+            Left::Alive if end.until.is_some() => Says::SoFar,
+            Left::Alive => {
+                let waited = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
+                // It arrives, and later than the hop before can have waited.
+                if waited && symptom.elapsed.0 > 0 && end.elapsed.0 / 9 >= symptom.elapsed.0 / 10 {
+                    Says::Same
+                } else {
+                    Says::Works
+                }
+            }
+            // Whoever cannot even be reached from another place than the hop before may be out of bounds there.
+            Left::Dead if !native && answer.is_none() => Says::Nothing,
+            Left::Dead => {
+                let killer = self.killers.of_sample(sample).map(|killer| self.found.list[killer].0);
+                let silent = killer.map_or(end.out_of_time, |cause| cause.silent);
+                let consistent = match answer {
+                    Some(_) => {
+                        symptom.behind.silent && symptom.behind.broken
+                            || symptom.behind.same && killer.is_some_and(|cause| cause.code == symptom.code)
+                    }
+                    None if silent => symptom.behind.silent,
+                    None => symptom.behind.broken,
+                };
+                if consistent { Says::Same } else { Says::Other }
+            }
+        }
+    }
+}
+
+/// What evidence of a hop's own says of requests that showed a symptom there.
+struct Direct {
+    symptom: Symptom,
+    /// The finding, and the symptom's finding of the same request.
+    links: Vec<(usize, usize)>,
+}
+
+/// What was answered, without the version of the protocol.
+fn status(end: &End) -> Option<&str> {
+    let answer = end.answer.as_deref()?;
+    Some(answer.split_once(' ').map_or(answer, |(_, status)| status))
+}
