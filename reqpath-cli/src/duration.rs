@@ -2,21 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use reqpath_core::Micros;
 
 /// The longest time that makes sense for one trace.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads a duration: a bare number is seconds, as curl has it; otherwise a number with a unit.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let duration = if text.chars().all(|c| c.is_ascii_digit() || c == '.') {
-        let seconds = text.parse::<f64>().map_err(|_| hint(text))?;
-        Duration::try_from_secs_f64(seconds).map_err(|_| hint(text))?
-    } else {
-        let signed: SignedDuration = text.parse().map_err(|_| hint(text))?;
-        Duration::try_from(signed).map_err(|_| hint(text))?
-    };
+    let duration = text.parse().map(Micros::duration).unwrap_or_default();
     if duration.is_zero() || duration > LONGEST { Err(hint(text)) } else { Ok(duration) }
 }
 

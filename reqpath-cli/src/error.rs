@@ -86,38 +86,5 @@ fn nearest(like: Option<&str>) -> String {
 
 /// The name most like what was given, if any is like it at all.
 pub(crate) fn most_like<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    names
-        .map(|name| (distance(given, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len() / 3 || name.contains(given) && !given.is_empty())
-        .map(|(_, name)| name.to_owned())
-}
-
-/// How many letters must be changed, added or removed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(200).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suggests_what_was_probably_meant() {
-        let codes = ["tls.cert.date_invalid", "tcp.refused"];
-        assert_eq!(
-            most_like("tls.cert.date_invlid", codes.into_iter()).as_deref(),
-            Some("tls.cert.date_invalid")
-        );
-        assert_eq!(most_like("quux", codes.into_iter()), None);
-    }
+    reqpath_core::most_like(given, names).map(str::to_owned)
 }
