@@ -12,9 +12,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::turns::turn;
 use crate::{
     AnyEvidence, Attribute, Budget, ContactKind, Destination, Dialled, Endpoint, Error, Evidence, Micros,
-    Observation, ObservationId, Path, PeerAddr, Permit, ProbeError, Role, Subject, Target, Tri, Vantage,
+    Observation, ObservationId, Path, PeerAddr, Permit, Pinned, ProbeError, Role, Subject, Target, Tri,
+    Vantage,
 };
 
 /// What a stage is given to look with: the target, the vantage, the clock, and a place to record.
@@ -70,6 +72,8 @@ pub(crate) struct TrialState {
     pub(crate) request_id: OnceLock<String>,
     pub(crate) role: Role,
     pub(crate) first: bool,
+    /// What it is to have, where it is to confirm something.
+    pub(crate) pinned: Option<Pinned>,
     pub(crate) deadline: Instant,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) handed: Mutex<Handed>,
@@ -86,6 +90,7 @@ impl TrialState {
             request_id: OnceLock::new(),
             role: Role::Inner,
             first: true,
+            pinned: None,
             deadline,
             connect_timeout: None,
             handed: Mutex::default(),
@@ -264,6 +269,29 @@ impl Context {
         }
     }
 
+    /// Whether there are samples enough to compare failing ones with good ones.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.shared.compared
+    }
+
+    /// Whose turn it is among so many that a request may take: nameservers, addresses.
+    ///
+    /// The first, unless samples are compared: those take turns, so that all are seen.
+    /// In each row of `of` requests each has one turn, in an order of its own for each thing that takes turns,
+    /// so that no two things go together only because we took them in step.
+    #[must_use]
+    pub fn turn(&self, what: &str, of: usize) -> usize {
+        let takes_turns = self.shared.compared && matches!(self.trial.role, Role::Fresh | Role::Confirm);
+        if takes_turns && of > 1 { turn(what, self.trial.sample, of) } else { 0 }
+    }
+
+    /// What this request is to have of this attribute, where it is to confirm what tells requests apart.
+    #[must_use]
+    pub fn pinned(&self, attribute: &str) -> Option<&Pinned> {
+        self.trial.pinned.as_ref().filter(|pinned| pinned.attribute() == attribute)
+    }
+
     /// Begins to record something that takes time.
     ///
     /// Whatever has been filled in is kept when the look is dropped half-way, marked incomplete.
@@ -301,7 +329,7 @@ impl Context {
         let peer = any.downcast_ref::<Dialled>().map(|dialled| dialled.peer);
         let mut handed = self.handed();
         handed.peer = peer.or(handed.peer);
-        handed.things.retain(|(subject, thing)| !(subject == at && thing.is::<T>()));
+        handed.things.retain(|(subject, thing)| !(thing.is::<T>() && subject == at));
         handed.things.push((at.clone(), Box::new(thing)));
     }
 
@@ -309,7 +337,7 @@ impl Context {
     #[must_use]
     pub fn take<T: Send + 'static>(&self, at: &Subject) -> Option<T> {
         let mut handed = self.handed();
-        let place = handed.things.iter().position(|(subject, thing)| subject == at && thing.is::<T>())?;
+        let place = handed.things.iter().position(|(subject, thing)| thing.is::<T>() && subject == at)?;
         let (_, thing) = handed.things.swap_remove(place);
         drop(handed);
         thing.downcast().ok().map(|thing| *thing)
