@@ -18,7 +18,7 @@ use self::scenes::{SCENES, Scene};
 
 pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode, Mistake> {
     if arguments.list {
-        return catalogue::print(&names());
+        return catalogue::print(&names(|scene| scene.broken.to_owned()));
     }
     let Some(name) = &arguments.name else { return all() };
     let scene = SCENES.iter().find(|scene| scene.name == name).ok_or_else(|| Mistake::NoSuchDemo {
@@ -39,8 +39,10 @@ fn all() -> Result<ExitCode, Mistake> {
     }
     if wrong.is_empty() {
         catalogue::print(&format!(
-            "{} roads, each judged as it was broken. Now your own: reqpath trace https://example.com/\n",
-            SCENES.len()
+            "{} roads, each judged as it was broken:\n{}\nNow your own:  {} trace https://example.com/\n",
+            SCENES.len(),
+            names(|scene| format!("{:26}{}", scene.code, scene.broken)),
+            program()
         ))
     } else {
         catalogue::print(&format!("judged otherwise than they were broken: {}\n", wrong.join(", ")))?;
@@ -71,12 +73,19 @@ fn as_broken(report: &Report, code: &str) -> bool {
     report.verdict.as_ref().and_then(Verdict::cause).is_some_and(|cause| cause.code == code)
 }
 
-fn names() -> String {
+/// How this program was called, for one that is not in the path.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if called.is_empty() { "reqpath".to_owned() } else { reqpath_core::escape(&called, 400) }
+}
+
+/// Each scene's name, and what is to be said of it.
+fn names(say: impl Fn(&Scene) -> String) -> String {
     let width = SCENES.iter().map(|scene| scene.name.len()).max().unwrap_or(0);
     let mut out = String::new();
     for scene in SCENES {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{:width$}  {}", scene.name, scene.broken);
+        let _ = writeln!(out, "{:width$}  {}", scene.name, say(scene));
     }
     out
 }

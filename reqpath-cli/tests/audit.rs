@@ -564,6 +564,13 @@ fn the_text_says_all_that_is_needed_at_four_in_the_morning() {
     ];
     assert!(order.is_sorted() && order[0] == 0, "{order:?}\n{}", text.stdout);
     assert!(lines[place("✗ tcp")].contains("µs") || lines[place("✗ tcp")].contains(" ms"), "{}", text.stdout);
+    // One fact that rules out several look-alikes is said once.
+    let ruled_out = &lines[place("ruled out")..place("run next")];
+    let mut reasons: Vec<&str> = ruled_out.iter().filter_map(|line| Some(line.split_once(": ")?.1)).collect();
+    let said = reasons.len();
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert_eq!(reasons.len(), said, "{ruled_out:#?}");
     let id = lines[1].split("request id ").nth(1).unwrap();
     assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()), "{id}");
     let next = &lines[place("run next")..];

@@ -332,6 +332,9 @@ fn the_demo_judges_every_road_as_it_was_broken() {
     let demo = run(command);
     assert_eq!(demo.status, 0, "{}\n{}", demo.stdout, demo.stderr);
     assert!(demo.stdout.matches("─── demo ").count() >= 6);
+    // Whoever read none of it finds what was played at its end, and a command that works from here.
+    let end = demo.stdout.rsplit("each judged as it was broken:").next().unwrap();
+    assert!(end.contains("tcp.refused") && end.contains(&format!("{REQPATH} trace ")), "{end}");
 }
 
 #[test]

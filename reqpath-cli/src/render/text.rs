@@ -23,11 +23,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     road(&mut out, report, verbose);
     cause(&mut out, report, catalogue);
     warnings(&mut out, report);
-    list(
-        &mut out,
-        "ruled out",
-        report.ruled_out.iter().map(|r| format!("{}: {}", escape(&r.code, 80), escape(&r.because, WIDTH))),
-    );
+    ruled_out(&mut out, report);
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
         list(&mut out, "what would tell", what_would_tell.iter().map(|look| escape(look, WIDTH)));
     }
@@ -282,6 +278,21 @@ fn warnings(out: &mut String, report: &Report) {
             paint(DIM, format!("[{}]{again}", escape(&finding.code, 80)))
         );
     }
+}
+
+/// What it was not, each reason once: one fact often rules out several look-alikes.
+fn ruled_out(out: &mut String, report: &Report) {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for ruled in &report.ruled_out {
+        let code = escape(&ruled.code, 80);
+        match reasons.iter_mut().find(|(because, _)| *because == &*ruled.because) {
+            Some((_, codes)) => codes.push(code),
+            None => reasons.push((&ruled.because, vec![code])),
+        }
+    }
+    let line =
+        |(because, codes): (&str, Vec<String>)| format!("{}: {}", codes.join(", "), escape(because, WIDTH));
+    list(out, "ruled out", reasons.into_iter().map(line));
 }
 
 fn list(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
