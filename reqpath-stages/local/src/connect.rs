@@ -1,6 +1,7 @@
 //! Opening a TCP connection, and learning all there is to learn when it fails.
 
 use std::borrow::Cow;
+use std::convert::identity;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -12,26 +13,32 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::connection::Stream;
+use crate::place::Place;
 use crate::system;
 
-/// Opens a connection within the limit.
+/// Opens a connection from a place, within the limit.
 pub(crate) async fn connect(
+    place: &impl Place,
     to: PeerAddr,
     how: ConnectOptions,
 ) -> Result<Box<dyn Connection>, ConnectFailure> {
-    let socket = open(to).map_err(|error| of_system(&error))?;
+    let opened = place.here(move || open(to)).await;
+    let socket = opened.and_then(identity).map_err(|error| of_system(&error))?;
     let waiting = match socket.connect(&to.0.into()) {
         Ok(()) => false,
         Err(error) if in_progress(&error) => true,
-        Err(error) => return Err(failed(&socket, to, &error)),
+        Err(error) => return Err(located(place, failed(&socket, to, &error), to).await),
     };
     let stream = TcpStream::from_std(socket.into()).map_err(|error| of_system(&error))?;
     // To an address of this very host the handshake is over before connect() returns, and needs no timer.
     if waiting && stream.peer_addr().is_err() {
-        match timeout(how.limit, established(&stream)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failed(&SockRef::from(&stream), to, &error)),
-            Err(_) => return Err(unanswered(&SockRef::from(&stream), to, how.limit)),
+        let failure = match timeout(how.limit, established(&stream)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(failed(&SockRef::from(&stream), to, &error)),
+            Err(_) => Some(unanswered(&SockRef::from(&stream), to, how.limit)),
+        };
+        if let Some(failure) = failure {
+            return Err(located(place, failure, to).await);
         }
     }
     system::forget_icmp(&stream, to);
@@ -86,7 +93,7 @@ fn unanswered(socket: &Socket, to: PeerAddr, limit: Duration) -> ConnectFailure 
 }
 
 fn with_figures(mut failure: ConnectFailure, socket: &Socket, to: PeerAddr) -> ConnectFailure {
-    failure.local = local(socket, to);
+    failure.local = local(socket);
     failure.icmp = system::icmp(socket, to);
     failure.kernel = system::tcp_info(socket);
     failure
@@ -126,18 +133,20 @@ fn words(error: &io::Error) -> String {
     }
 }
 
-/// Our end of a socket whose attempt failed.
-fn local(socket: &Socket, to: PeerAddr) -> Option<LocalAddr> {
+/// Our end of a socket whose attempt failed; where the kernel took its address back, only the port is known.
+fn local(socket: &Socket) -> Option<LocalAddr> {
     let local = socket.local_addr().ok()?.as_socket()?;
-    if local.port() == 0 {
-        return None;
+    (local.port() != 0).then_some(LocalAddr(local))
+}
+
+/// The failure with the address we spoke from.
+async fn located(place: &impl Place, mut failure: ConnectFailure, to: PeerAddr) -> ConnectFailure {
+    if let Some(local) = failure.local.filter(|local| local.ip().is_unspecified()) {
+        // A refusal within connect() has already cost the socket its address; the kernel would choose the same.
+        let source = place.here(move || source_towards(to)).await.ok().flatten();
+        failure.local = source.map(|source| LocalAddr(SocketAddr::new(source.ip(), local.port())));
     }
-    if !local.ip().is_unspecified() {
-        return Some(LocalAddr(local));
-    }
-    // A refusal within connect() has already cost the socket its address; the kernel would choose the same.
-    let source = source_towards(to)?;
-    Some(LocalAddr(SocketAddr::new(source.ip(), local.port())))
+    failure
 }
 
 /// The address the kernel speaks from towards a peer. Sends nothing.

@@ -1,11 +1,17 @@
 //! Systems other than Linux: sockets work, and the kernel's own evidence is not to be had.
 
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use reqpath_core::{IcmpError, KernelInfo, Listener, PeerAddr, PortUse, Route};
+use reqpath_core::{IcmpError, KernelInfo, Listener, PeerAddr, PortUse, Route, Unavailable};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+
+use crate::netns::NetnsError;
+use crate::place::Place;
 
 /// `EINPROGRESS` of the BSDs; elsewhere the error has a kind of its own.
 pub(crate) const IN_PROGRESS: i32 = 36;
@@ -47,4 +53,57 @@ pub(crate) fn ports(_: PeerAddr) -> io::Result<PortUse> {
 
 pub(crate) fn descriptors() -> io::Result<(u64, u64)> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) async fn command(
+    _: &impl Place,
+    _: &[String],
+    _: usize,
+    _: Duration,
+) -> Result<Vec<u8>, Unavailable> {
+    Err(Unavailable::NotHere)
+}
+
+/// There is no way into a network namespace where there are none.
+#[derive(Debug)]
+pub(crate) enum Gate {}
+
+impl Gate {
+    pub(crate) fn of_path(_: &Path) -> Result<Self, NetnsError> {
+        Err(NetnsError::NotLinux)
+    }
+
+    pub(crate) fn of_process(_: u32) -> Result<Self, NetnsError> {
+        Err(NetnsError::NotLinux)
+    }
+
+    pub(crate) fn name(&self) -> String {
+        match *self {}
+    }
+
+    pub(crate) fn root(&mut self) -> Option<Root> {
+        match *self {}
+    }
+
+    pub(crate) fn environment(&mut self) -> Option<Vec<(String, String)>> {
+        match *self {}
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match *self {}
+    }
+
+    pub(crate) fn enter(self) -> Result<(), NetnsError> {
+        match self {}
+    }
+}
+
+/// Nor another root.
+#[derive(Debug)]
+pub(crate) enum Root {}
+
+impl Root {
+    pub(crate) fn open(&self, _: &str) -> io::Result<File> {
+        match *self {}
+    }
 }

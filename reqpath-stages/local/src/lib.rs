@@ -4,6 +4,7 @@
 //! its environment and its limits.
 //! A socket belongs to the namespace of the thread that opens it, and every socket here is opened by the
 //! thread that asks, so a thread that has entered a namespace looks from there.
+//! [`NetnsVantage`] keeps such a thread, and looks from another network namespace or a container of this machine.
 //!
 //! What an error number alone does not tell is asked for where the kernel keeps it:
 //! the ICMP message behind an error (the socket's error queue), the connection's figures (`TCP_INFO`,
@@ -38,6 +39,10 @@ mod connect;
 mod connection;
 mod datagram;
 mod file;
+mod inside;
+mod last;
+mod netns;
+mod place;
 mod resolver;
 mod spare;
 
@@ -54,7 +59,7 @@ use elsewhere as system;
 use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use reqpath_core::{
@@ -62,6 +67,8 @@ use reqpath_core::{
     SystemAnswer, SystemLookupError, Unavailable, Vantage,
 };
 
+pub use netns::{NetnsError, NetnsVantage};
+use place::Here;
 use spare::Spare;
 
 /// Looks from this very process.
@@ -105,15 +112,15 @@ impl Vantage for LocalVantage {
         to: PeerAddr,
         how: ConnectOptions,
     ) -> Result<Box<dyn Connection>, ConnectFailure> {
-        connect::connect(to, how).await
+        connect::connect(&Here, to, how).await
     }
 
     async fn datagram(&self, _: Permit, to: PeerAddr) -> io::Result<Box<dyn Datagram>> {
-        datagram::open(to)
+        datagram::open(&Here, to).await
     }
 
     async fn resolve(&self, _: Permit, name: &str) -> Result<SystemAnswer, SystemLookupError> {
-        resolver::resolve(name).await
+        resolver::resolve(&Here, name).await
     }
 
     async fn route(&self, _: Permit, to: IpAddr) -> Result<Route, Unavailable> {
@@ -135,6 +142,20 @@ impl Vantage for LocalVantage {
 
     async fn read(&self, _: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
         self.spare.look(|| file::read(path, limit))
+    }
+
+    async fn tail(&self, _: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
+        self.spare.look(|| file::tail(path, limit))
+    }
+
+    async fn command(
+        &self,
+        _: Permit,
+        command: &[String],
+        limit: usize,
+        time: Duration,
+    ) -> Result<Vec<u8>, Unavailable> {
+        system::command(&Here, command, limit, time).await
     }
 
     fn environment(&self, name: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The system resolver, asked in a thread that nobody has to wait for.
 
 use std::borrow::Cow;
+use std::convert::identity;
 use std::io;
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -8,6 +9,8 @@ use std::thread;
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, getaddrinfo};
 use reqpath_core::{SystemAnswer, SystemLookupError};
 use tokio::sync::{Semaphore, oneshot};
+
+use crate::place::Place;
 
 /// How many threads may wait for the system resolver at a time.
 ///
@@ -20,20 +23,23 @@ static FREE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new
 ///
 /// It cannot be cancelled, so it runs in a thread of its own that ends when it ends:
 /// neither the runtime nor the process waits for it.
-pub(crate) async fn resolve(name: &str) -> Result<SystemAnswer, SystemLookupError> {
+///
+/// That thread is started from the place, and so is of it.
+pub(crate) async fn resolve(place: &impl Place, name: &str) -> Result<SystemAnswer, SystemLookupError> {
     let free = FREE.clone().acquire_owned().await.map_err(|closed| trouble(&closed))?;
     let (answer, heard) = oneshot::channel();
     let name = name.to_owned();
-    thread::Builder::new()
-        .name("getaddrinfo".to_owned())
-        .stack_size(512 * 1024)
-        .spawn(move || {
-            let looked_up = look_up(&name);
-            drop(free);
-            // Nobody listens any more when the time was up.
-            let _ = answer.send(looked_up);
-        })
-        .map_err(|error| trouble(&error))?;
+    let asking = move || {
+        let looked_up = look_up(&name);
+        drop(free);
+        // Nobody listens any more when the time was up.
+        let _ = answer.send(looked_up);
+    };
+    let start = || {
+        let thread = thread::Builder::new().name("getaddrinfo".to_owned()).stack_size(512 * 1024);
+        thread.spawn(asking).map(drop)
+    };
+    place.here(start).await.and_then(identity).map_err(|error| trouble(&error))?;
     heard.await.map_err(|gone| trouble(&gone))?
 }
 

@@ -30,10 +30,7 @@ impl Spare {
 
     /// Looks with the reserve let go, and is told how many descriptors that were: one, or none
     /// where there was no room for a reserve either.
-    pub(crate) fn instead<T>(
-        &self,
-        look: impl FnOnce(u64) -> io::Result<T>,
-    ) -> Result<T, Unavailable> {
+    pub(crate) fn instead<T>(&self, look: impl FnOnce(u64) -> io::Result<T>) -> Result<T, Unavailable> {
         let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = u64::from(spare.take().is_some());
         let seen = look(held);
@@ -52,7 +49,8 @@ fn none_left(error: &io::Error) -> bool {
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-fn unavailable(error: io::Error) -> Unavailable {
+/// Why there was no look.
+pub(crate) fn unavailable(error: io::Error) -> Unavailable {
     match error.kind() {
         io::ErrorKind::Unsupported => Unavailable::NotHere,
         _ => Unavailable::from(error),

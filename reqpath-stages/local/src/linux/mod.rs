@@ -1,14 +1,21 @@
 //! What Linux keeps about sockets, routes and limits.
 
+mod command;
+mod cover;
 mod descriptors;
 mod error_queue;
+mod gate;
 mod netlink;
+mod root;
 mod route;
 mod sockets;
 mod tcp_info;
 
+pub(crate) use command::command;
 pub(crate) use descriptors::descriptors;
 pub(crate) use error_queue::{forget_icmp, icmp, keep_icmp};
+pub(crate) use gate::Gate;
+pub(crate) use root::Root;
 pub(crate) use route::route;
 pub(crate) use sockets::{listener, ports};
 pub(crate) use tcp_info::tcp_info;
