@@ -238,6 +238,12 @@ impl Context {
         self.trial.connect_timeout
     }
 
+    /// What has been seen so far, in no order to rely on: for a visit, which looks for traces of requests.
+    #[must_use]
+    pub fn so_far(&self) -> Vec<Observation> {
+        self.log().observations.clone()
+    }
+
     /// The time from the start of the trace until now.
     #[must_use]
     pub fn elapsed(&self) -> Micros {

@@ -7,9 +7,12 @@ mod hops;
 mod inwards;
 mod killers;
 mod relations;
+mod separation;
 mod verdict;
 
 use crate::{Case, Catalogue, Finding, HopState, ProbeError, RuledOut, Verdict, Weight};
+
+pub(crate) use self::separation::Suspicion;
 
 use self::deaths::Deaths;
 use self::findings::Found;
@@ -52,7 +55,7 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     let mut inwards = Inwards::walk(case, &found, &relations, &deaths);
     relations.link(std::mem::take(&mut inwards.links));
     let roots = chain::weigh(&mut found, &relations, &deaths);
-    let (verdict, ruled_out) = verdict::of(Grounds {
+    let (mut verdict, ruled_out) = verdict::of(Grounds {
         case,
         catalogue,
         found: &found,
@@ -62,6 +65,9 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
         roots: &roots,
         errors,
     });
+    if let Some(separated_by) = verdict.separated_by_mut() {
+        *separated_by = separation::of(case, &deaths);
+    }
     let hops = hops::of(case, &deaths, &verdict);
     let next = next(&found, &roots);
     let errors = found.errors;
@@ -70,9 +76,10 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     Judgement { verdict, hops, findings, ruled_out, next, errors }
 }
 
-/// Whether some attribute seems to tell the samples that died from those that did not.
-pub(crate) fn nominated(_: &Case, _: &Catalogue) -> bool {
-    false
+/// What seems to tell the samples that died from those that did not, by the counted ones alone.
+pub(crate) fn suspicion(case: &Case, catalogue: &Catalogue) -> Option<Suspicion> {
+    let found = Found::by(case, catalogue);
+    separation::suspicion(case, &Deaths::of(case, &found))
 }
 
 /// The commands of the cause first, then those of the other fatal findings.

@@ -16,11 +16,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::Attempt;
 use crate::context::{Log, Shared, TrialState, lock};
+use crate::judging::Suspicion;
 use crate::trace::{LONGEST, Trace};
+use crate::turns::turn;
 use crate::{
     Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Endpoint, Entry, Hop,
-    HopId, HopKind, Left, Micros, Path, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target, Vantage,
-    judge,
+    HopId, HopKind, Left, Micros, Path, Pinned, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target,
+    Vantage, judge,
 };
 
 /// The least time in which one more try means anything.
@@ -204,7 +206,8 @@ impl Pipeline {
                 }
             }
             let ended =
-                trial(shared, way, sample, sample == 0, Role::Fresh, request_end(trace, shared)).await;
+                trial(shared, way, Asked::new(sample, sample == 0, Role::Fresh), request_end(trace, shared))
+                    .await;
             deaths.died += u32::from(ended.died);
             deaths.ran_out |= ended.died && ended.ran_out;
             deaths.suspect |= ended.suspect;
@@ -222,14 +225,10 @@ impl Pipeline {
             return;
         }
         let mut sample = trace.samples;
-        if trace.confirming() > 0 && self.separation_nominated(trace, shared) {
-            for number in sample..sample + trace.confirming() {
-                let end = request_end(trace, shared);
-                if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
-                    break;
-                }
-                trial(shared, way, number, false, Role::Confirm, end).await;
-            }
+        if trace.confirming() > 0
+            && let Some(suspicion) = self.suspicion(trace, shared)
+        {
+            self.confirm(trace, shared, way, suspicion).await;
         }
         sample += trace.confirming();
         for role in &trace.controls {
@@ -241,14 +240,14 @@ impl Pipeline {
                 _ => (true, request_end(trace, shared)),
             };
             if worth && Instant::now() < shared.deadline {
-                trial(shared, way, sample, false, *role, end).await;
+                trial(shared, way, Asked::new(sample, false, *role), end).await;
                 sample += 1;
             }
         }
         // Time for a real try, not for one that the deadline is sure to kill.
         let end = request_end(trace, shared);
         if trace.retry && trace.samples == 1 && end > Instant::now() + TIME_TO_TRY {
-            trial(shared, way, sample, false, Role::Last, end).await;
+            trial(shared, way, Asked::new(sample, false, Role::Last), end).await;
         }
     }
 
@@ -266,7 +265,7 @@ impl Pipeline {
                     if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
                         break;
                     }
-                    trial(shared, &way, sample, sample == first, Role::Inner, end).await;
+                    trial(shared, &way, Asked::new(sample, sample == first, Role::Inner), end).await;
                 }
             });
         }
@@ -293,11 +292,30 @@ impl Pipeline {
         while visits.next().await.is_some() {}
     }
 
-    /// Whether some attribute seems to tell the samples that died from those that did not.
-    fn separation_nominated(&self, trace: &Trace, shared: &Shared) -> bool {
+    /// A further round, which confirms what seems to tell the samples that died from those that did not.
+    async fn confirm(&self, trace: &Trace, shared: &Arc<Shared>, way: &Way<'_>, suspicion: Suspicion) {
+        for number in trace.samples..trace.samples + trace.confirming() {
+            let end = request_end(trace, shared);
+            if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
+                let made = number - trace.samples;
+                let message = format!("the deadline left time for {made} requests to confirm what separates");
+                lock(&shared.log).errors.push(ProbeError::new("pipeline", message));
+                break;
+            }
+            let pinned = suspicion.pinned.as_ref().map(|pinned| match turn("confirm", number, 2) {
+                0 => pinned.clone(),
+                _ => pinned.otherwise(),
+            });
+            let asked = Asked { sample: number, first: false, role: Role::Confirm, pinned };
+            trial(shared, way, asked, end).await;
+        }
+    }
+
+    /// What seems to tell the samples that died from those that did not.
+    fn suspicion(&self, trace: &Trace, shared: &Shared) -> Option<Suspicion> {
         let seen = lock(&shared.log).observations.clone();
         let case = case(trace.target.clone(), Path::clone(&trace.path), seen);
-        crate::judging::nominated(&case, &self.catalogue)
+        crate::judging::suspicion(&case, &self.catalogue)
     }
 
     /// Whether any sample so far ended in an answer that is a failure.
@@ -379,33 +397,45 @@ impl<'a> Way<'a> {
     }
 }
 
-/// One request along its way, redirects included.
-async fn trial(
-    shared: &Arc<Shared>,
-    way: &Way<'_>,
+/// Which request is made, and why.
+struct Asked {
     sample: u32,
     first: bool,
     role: Role,
-    end: Instant,
-) -> Ended {
+    pinned: Option<Pinned>,
+}
+
+impl Asked {
+    fn new(sample: u32, first: bool, role: Role) -> Self {
+        Self { sample, first, role, pinned: None }
+    }
+}
+
+/// One request along its way, redirects included.
+async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) -> Ended {
+    let Asked { sample, first, role, pinned } = asked;
     let began = Instant::now();
+    // The control with more time has it for connecting, too.
+    let connect_timeout = way.connect_timeout.filter(|_| role != Role::Patient);
     let mut target = way.target.clone();
     let mut leg = way.leg.clone();
     let mut redirects = 0;
     loop {
         let at = leg.at_sample(sample);
+        let entered = Instant::now();
         let state = Arc::new(TrialState {
             role,
             first,
-            connect_timeout: way.connect_timeout,
+            pinned: pinned.clone(),
+            connect_timeout,
             endpoint: way.endpoint.filter(|_| redirects == 0).cloned(),
             ..TrialState::new(target.clone(), Arc::clone(way.vantage), sample, end)
         });
         let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
         let died = Attempt::over(&at, &cx, way.stages, role, end, way.until).await == Left::Dead;
-        let (next, suspect) = {
+        let (next, suspect, sent) = {
             let mut handed = lock(&state.handed);
-            (handed.redirect.take(), handed.suspect)
+            (handed.redirect.take(), handed.suspect, handed.sent)
         };
         match next {
             // The plan announced so many and no more.
@@ -417,7 +447,11 @@ async fn trial(
             _ => {
                 let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));
                 // Stages end a look slightly before the deadline, so that its evidence is complete.
-                return Ended { died, suspect, ran_out: elapsed >= limit / 10 * 9, elapsed };
+                let nearly = |elapsed, limit: Duration| elapsed >= limit / 10 * 9;
+                let unconnected = connect_timeout.filter(|_| !sent);
+                let ran_out = nearly(elapsed, limit)
+                    || unconnected.is_some_and(|limit| nearly(entered.elapsed(), limit));
+                return Ended { died, suspect, ran_out, elapsed };
             }
         }
     }

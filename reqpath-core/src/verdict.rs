@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{HopId, Subject};
+use crate::{HopId, Separation, Subject};
 
 /// Where a request died.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,10 @@ pub enum Verdict {
         /// What came back, in the protocol's words: `HTTP/1.1 200`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<String>,
+        /// What tells requests that die from those that do not, though none that was counted died:
+        /// a connection that was used before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        separated_by: Vec<Separation>,
         /// The count.
         outcome: Outcome,
     },
@@ -113,6 +117,9 @@ pub enum Verdict {
         /// Why it is not placed, where it is not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// What tells the samples that died from those that did not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        separated_by: Vec<Separation>,
         /// The count.
         outcome: Outcome,
     },
@@ -164,6 +171,25 @@ impl Verdict {
             Self::Died { at, .. } => Some(at),
             Self::Degraded { at, .. } | Self::Unknown { at, .. } => at.as_ref(),
             Self::Reached { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// What tells the samples that died from those that did not, where something does.
+    #[must_use]
+    pub fn separated_by(&self) -> &[Separation] {
+        match self {
+            Self::Reached { separated_by, .. } | Self::Degraded { separated_by, .. } => separated_by,
+            Self::Died { .. } | Self::Unknown { .. } | Self::Other(_) => &[],
+        }
+    }
+
+    /// The place for it, where there are two kinds of samples to tell apart.
+    pub(crate) fn separated_by_mut(&mut self) -> Option<&mut Vec<Separation>> {
+        match self {
+            Self::Reached { separated_by, .. } => Some(separated_by),
+            // What changed during the trace has no symptom that lasted.
+            Self::Degraded { separated_by, chain, .. } if !chain.is_empty() => Some(separated_by),
+            _ => None,
         }
     }
 

@@ -119,7 +119,12 @@ impl Deaths {
 
     /// The fresh samples: the only ones that count.
     pub(super) fn fresh(&self) -> impl Iterator<Item = (u32, &End)> {
-        self.ends.0.iter().filter(|(_, end)| end.role == Role::Fresh).map(|(sample, end)| (*sample, end))
+        self.of_role(Role::Fresh)
+    }
+
+    /// The samples made for a reason.
+    pub(super) fn of_role(&self, role: Role) -> impl Iterator<Item = (u32, &End)> {
+        self.ends.0.iter().filter(move |(_, end)| end.role == role).map(|(sample, end)| (*sample, end))
     }
 
     /// The fresh samples that died.

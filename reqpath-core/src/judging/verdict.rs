@@ -42,12 +42,19 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
             return (unknown(near(end), &why, found, deaths, errors), Vec::new());
         }
         let answer = deaths.fresh().find_map(|(_, end)| end.answer.clone()).map(std::borrow::Cow::into_owned);
-        return (Verdict::Reached { answer, outcome }, Vec::new());
+        return (Verdict::Reached { answer, separated_by: Vec::new(), outcome }, Vec::new());
     }
     if let Some(why) = changed(deaths, outcome) {
         let also = codes(found, roots, &[]);
-        let verdict =
-            Verdict::Degraded { at: None, cause: None, chain: Vec::new(), also, why: Some(why), outcome };
+        let verdict = Verdict::Degraded {
+            at: None,
+            cause: None,
+            chain: Vec::new(),
+            also,
+            why: Some(why),
+            separated_by: Vec::new(),
+            outcome,
+        };
         return (verdict, Vec::new());
     }
     let Some(&root) = roots.first() else {
@@ -76,7 +83,15 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
     let ruled_out = found.ruled_out(case, catalogue, cause, &finding.subject);
     // A sample that the probe could not follow is no success.
     let verdict = if deaths.any_alive() {
-        Verdict::Degraded { at, cause: Some(cause_ref), chain, also, why: None, outcome }
+        Verdict::Degraded {
+            at,
+            cause: Some(cause_ref),
+            chain,
+            also,
+            why: None,
+            separated_by: Vec::new(),
+            outcome,
+        }
     } else {
         match at {
             Some(at) => Verdict::Died { at, cause: cause_ref, chain, also, outcome },
@@ -95,7 +110,8 @@ fn several(grounds: Grounds<'_>, root: usize, open: &Open) -> Verdict {
         let chain = chain(found, relations, root);
         let also = codes(found, &roots[1..], &chain);
         let why = Some(format!("{why}; what would tell: {}", open.look));
-        return Verdict::Degraded { at: None, cause: None, chain, also, why, outcome: deaths.outcome() };
+        let (separated_by, outcome) = (Vec::new(), deaths.outcome());
+        return Verdict::Degraded { at: None, cause: None, chain, also, why, separated_by, outcome };
     }
     let at = place(cause, finding, case);
     match unknown(at, &why, found, deaths, errors) {
