@@ -311,3 +311,37 @@ async fn a_line_for_any_address_leaves_the_others_their_own() {
     assert!(tokio::time::timeout(Duration::from_secs(9), other).await.is_err());
     vantage.verify().unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_file_and_what_a_command_prints_are_scripted() {
+    let vantage = FakeVantage::builder()
+        .file("/var/log/access.log", "one\ntwo\n")
+        .expect(2)
+        .command(["kubectl", "logs", "shop"], "first\nlast\n")
+        .command(["ss", "-ltn"], Unavailable::Permission)
+        .build();
+    let (file, time) = (|| permit(ContactKind::File), Duration::from_secs(1));
+    assert_eq!(vantage.tail(file(), "/var/log/access.log", 4).await.unwrap(), b"two\n");
+    assert_eq!(vantage.tail(file(), "/var/log/access.log", 400).await.unwrap(), b"one\ntwo\n");
+    let run = async |words: &[&str], limit| {
+        let command: Vec<String> = words.iter().copied().map(str::to_owned).collect();
+        vantage.command(permit(ContactKind::Command), &command, limit, time).await
+    };
+    assert_eq!(run(&["kubectl", "logs", "shop"], 5).await.unwrap(), b"last\n");
+    assert_eq!(run(&["ss", "-ltn"], 5).await.unwrap_err(), Unavailable::Permission);
+    vantage.verify().unwrap();
+    assert!(run(&["kubectl", "logs", "cart"], 5).await.is_err());
+    let unmet = vantage.verify().unwrap_err().to_string();
+    assert!(unmet.contains("unexpected: run kubectl logs cart"), "{unmet}");
+    assert!(unmet.contains("nearest expected: run kubectl logs shop"), "{unmet}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_is_not_there_is_no_look() {
+    let vantage = FakeVantage::builder().rest_absent().build();
+    let command = ["ss".to_owned()];
+    let run = vantage.command(permit(ContactKind::Command), &command, 5, Duration::from_secs(1));
+    assert_eq!(run.await.unwrap_err(), Unavailable::NotHere);
+    let tail = vantage.tail(permit(ContactKind::File), "/var/log/access.log", 5).await;
+    assert_eq!(tail.unwrap_err(), Unavailable::Missing);
+}

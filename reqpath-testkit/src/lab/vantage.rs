@@ -1,6 +1,12 @@
 //! Looking from inside a host.
 
-use std::{borrow::Cow, fmt, io, net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    borrow::Cow,
+    fmt, io,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use reqpath_core::{
@@ -141,6 +147,25 @@ impl Vantage for HostVantage {
     async fn read(&self, permit: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
         let path = path.to_owned();
         let looked = self.look(|local| async move { local.read(permit, &path, limit).await }).await;
+        looked.map_err(unavailable)?
+    }
+
+    async fn tail(&self, permit: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
+        let path = path.to_owned();
+        let looked = self.look(|local| async move { local.tail(permit, &path, limit).await }).await;
+        looked.map_err(unavailable)?
+    }
+
+    async fn command(
+        &self,
+        permit: Permit,
+        command: &[String],
+        limit: usize,
+        time: Duration,
+    ) -> Result<Vec<u8>, Unavailable> {
+        let command = command.to_vec();
+        let looked =
+            self.look(|local| async move { local.command(permit, &command, limit, time).await }).await;
         looked.map_err(unavailable)?
     }
 

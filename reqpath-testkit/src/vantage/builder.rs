@@ -27,15 +27,17 @@ pub(super) enum Act {
     Ports(Box<dyn Tells<PortUse>>),
     Descriptors(Box<dyn Tells<(u64, u64)>>),
     File(Box<dyn Tells<Vec<u8>>>),
+    Command(Box<dyn Tells<Vec<u8>>>),
 }
 
 /// Kinds of contact a vantage makes.
-const KINDS: [ContactKind; 5] = [
+const KINDS: [ContactKind; 6] = [
     ContactKind::Connection,
     ContactKind::Query,
     ContactKind::SystemLookup,
     ContactKind::Kernel,
     ContactKind::File,
+    ContactKind::Command,
 ];
 
 /// The script of a [`FakeVantage`] to come.
@@ -51,6 +53,31 @@ const KINDS: [ContactKind; 5] = [
 ///     .any_tcp(Dial::refused())
 ///     .build();
 /// assert!(vantage.contacts().is_empty());
+/// ```
+///
+/// Looks other than connections, and what is to be said of everything else:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use reqpath_core::{ContactKind, Listener, Vantage};
+/// use reqpath_testkit::vantage::{FakeVantage, Lookup, Packets};
+///
+/// let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+/// let vantage = FakeVantage::builder()
+///     .named("edge")
+///     .from([10, 0, 0, 1])
+///     .any_name(Lookup::no_name())
+///     .any_udp(Packets::none())
+///     .listener(([10, 0, 0, 1], 80), Some(Listener::new(0, 511)))
+///     .listener(([10, 0, 0, 1], 8080), None::<Listener>)
+///     .variable("no_proxy", "*.test")
+///     .absent(ContactKind::File)                                // every file is missing
+///     .clock(noon)
+///     .clock_steps(Duration::from_secs(1), noon + Duration::from_secs(3600))
+///     .build();
+/// assert_eq!(vantage.name(), "edge");
+/// assert_eq!(vantage.environment("no_proxy").as_deref(), Some("*.test"));
+/// assert_eq!(vantage.environment("http_proxy"), None);
 /// ```
 #[must_use = "nothing can be looked at until `build`"]
 pub struct FakeVantageBuilder {
@@ -142,9 +169,30 @@ impl FakeVantageBuilder {
         self.this(Wanted::Descriptors, Act::Descriptors(Box::new(tells)))
     }
 
-    /// A file: text, bytes, why it cannot be read, or a closure.
+    /// A file: text, bytes, why it cannot be read, or a closure. Its end can be read as well.
     pub fn file(self, path: &str, tells: impl Tells<Vec<u8>> + 'static) -> Self {
         self.this(Wanted::File(path.to_owned()), Act::File(Box::new(tells)))
+    }
+
+    /// What a command prints: text, bytes, why it cannot be run, or a closure.
+    ///
+    /// ```
+    /// use reqpath_core::Unavailable;
+    /// use reqpath_testkit::vantage::FakeVantage;
+    ///
+    /// let vantage = FakeVantage::builder()
+    ///     .command(["kubectl", "logs", "shop"], "GET /prices 500\n")
+    ///     .command(["ss", "-ltn"], Unavailable::Permission)
+    ///     .build();
+    /// assert!(vantage.contacts().is_empty());
+    /// ```
+    pub fn command<'a>(
+        self,
+        command: impl IntoIterator<Item = &'a str>,
+        tells: impl Tells<Vec<u8>> + 'static,
+    ) -> Self {
+        let command = command.into_iter().map(str::to_owned).collect();
+        self.this(Wanted::Command(command), Act::Command(Box::new(tells)))
     }
 
     /// A variable of the environment; all others are not set.

@@ -58,6 +58,24 @@ const NOT_SCRIPTED: &str = "the script of this fake vantage has no such contact"
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Its clock is nobody else's:
+///
+/// ```
+/// use reqpath_core::Vantage;
+/// use reqpath_testkit::vantage::FakeVantage;
+/// use std::time::{Duration, SystemTime};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let vantage = FakeVantage::builder().build();
+/// let (noon, hour) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Duration::from_secs(3600));
+/// vantage.set_clock(noon);
+/// vantage.step_clock_forward(2 * hour);
+/// vantage.step_clock_back(hour);
+/// assert_eq!(vantage.now(), noon + hour);
+/// # }
+/// ```
 pub struct FakeVantage {
     ledger: Arc<Ledger>,
     acts: Vec<Act>,
@@ -305,6 +323,26 @@ impl Vantage for FakeVantage {
         Ok(bytes)
     }
 
+    async fn tail(&self, permit: Permit, path: &str, limit: usize) -> Result<Vec<u8>, Unavailable> {
+        let bytes = self.read(permit, path, usize::MAX).await?;
+        Ok(last(bytes, limit))
+    }
+
+    async fn command(
+        &self,
+        permit: Permit,
+        command: &[String],
+        limit: usize,
+        _: Duration,
+    ) -> Result<Vec<u8>, Unavailable> {
+        let wanted = Wanted::Command(command.to_vec());
+        let printed = match self.meet(wanted.clone(), &permit) {
+            Some((Act::Command(printed), _)) => self.tell(&wanted, Some(&**printed)),
+            _ => self.tell(&wanted, None),
+        }?;
+        Ok(last(printed, limit))
+    }
+
     fn environment(&self, name: &str) -> Option<String> {
         self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
@@ -312,6 +350,12 @@ impl Vantage for FakeVantage {
     fn now(&self) -> SystemTime {
         self.clock.now()
     }
+}
+
+/// The last `limit` of these bytes.
+fn last(mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {
+    bytes.drain(..bytes.len().saturating_sub(limit));
+    bytes
 }
 
 impl Drop for FakeVantage {

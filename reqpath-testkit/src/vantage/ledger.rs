@@ -36,6 +36,16 @@ const LINES: usize = 20;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Each is of a kind that the budget of a trace knows:
+///
+/// ```
+/// use reqpath_core::ContactKind;
+/// use reqpath_testkit::vantage::Wanted;
+///
+/// assert_eq!(Wanted::File("/etc/hosts".to_owned()).kind(), ContactKind::File);
+/// assert_eq!(Wanted::Descriptors.kind(), ContactKind::Kernel);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wanted {
@@ -55,6 +65,8 @@ pub enum Wanted {
     Descriptors,
     /// This file.
     File(String),
+    /// What this command prints.
+    Command(Vec<String>),
 }
 
 impl Wanted {
@@ -72,6 +84,7 @@ impl Wanted {
             Self::Name(_) => ContactKind::SystemLookup,
             Self::Route(_) | Self::Listener(_) | Self::Ports(_) | Self::Descriptors => ContactKind::Kernel,
             Self::File(_) => ContactKind::File,
+            Self::Command(_) => ContactKind::Command,
         }
     }
 
@@ -94,6 +107,7 @@ impl fmt::Display for Wanted {
             Self::Ports(to) => write!(f, "count the ports towards {to}"),
             Self::Descriptors => f.write_str("count the open descriptors"),
             Self::File(path) => write!(f, "read {}", escape(path, 255)),
+            Self::Command(words) => write!(f, "run {}", escape(&words.join(" "), 255)),
         }
     }
 }
