@@ -173,6 +173,39 @@ async fn more_time_is_given_to_what_ran_out_of_it() {
     assert_eq!(trials(&report), expected);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_to_connect_counts_until_the_request_is_sent_and_binds_no_control_with_more_time() {
+    // Needs two seconds to connect.
+    let connects = |_: u32, _: &Subject, cx: &Context| {
+        let limit = cx.connect_limit(Duration::from_secs(5));
+        let left = if limit < Duration::from_secs(2) { Left::Dead } else { Left::Alive };
+        (limit.min(Duration::from_secs(2)), left)
+    };
+    let timeout = |seconds| {
+        let trace = traced(target("http://192.0.2.1/")).deadline(Duration::from_secs(20));
+        trace.connect_timeout(Duration::from_secs(seconds)).control(Role::Patient)
+    };
+    let report = run(connects, timeout(1)).await;
+    let expected = [(Role::Fresh, Left::Dead), (Role::Patient, Left::Alive), (Role::Last, Left::Dead)];
+    assert_eq!(trials(&report), expected);
+    let kept = report.observations.iter().filter_map(Observation::get::<Trial>);
+    let limits: Vec<_> = kept.map(|trial| trial.connect_limit_us).collect();
+    assert_eq!(limits, [Some(Micros(1_000_000)), None, Some(Micros(1_000_000))]);
+    // The caller's time takes the place of the stage's own, be it longer or shorter.
+    let longer = |_: u32, _: &Subject, cx: &Context| {
+        let limit = cx.connect_limit(Duration::from_millis(1));
+        (NO_TIME, if limit > Duration::from_secs(8) { Left::Alive } else { Left::Dead })
+    };
+    assert_eq!(trials(&run(longer, timeout(9)).await), [(Role::Fresh, Left::Alive)]);
+    // What dies after the request was sent did not run out of time to connect.
+    let later = |_: u32, _: &Subject, cx: &Context| {
+        cx.sent();
+        (Duration::from_secs(2), Left::Dead)
+    };
+    let ended = trials(&run(later, timeout(1)).await);
+    assert_eq!(ended, [(Role::Fresh, Left::Dead), (Role::Last, Left::Dead)]);
+}
+
 #[tokio::test]
 async fn an_answer_that_is_a_failure_is_tried_once_more() {
     let flips = |run: u32, at: &Subject, cx: &Context| {
