@@ -37,24 +37,26 @@ pub(super) fn weigh(found: &mut Found, relations: &Relations, deaths: &Deaths) -
 pub(super) fn chain(found: &Found, relations: &Relations, root: usize) -> Vec<String> {
     let mut chain = vec![root];
     let mut at = root;
-    // Each step goes to a code not yet in the chain, so this ends.
+    // Each step goes to a code not yet in the chain, or to the same one met further out, so this ends.
     loop {
+        let code = |i: usize| found.list[i].0.code;
         let mut next: Vec<usize> = Vec::new();
         for i in relations.explained_by(found, at).filter(|&i| fatal(found, i)) {
-            let known = |j: &usize| found.list[*j].0.code == found.list[i].0.code;
-            if !chain.iter().any(known) && !next.iter().any(known) {
+            let passed_on = code(i) == code(at) && !chain.contains(&i);
+            let known = chain.iter().any(|&j| code(j) == code(i)) && !passed_on;
+            if !known && !next.iter().any(|&j| code(j) == code(i)) {
                 next.push(i);
             }
         }
         // The deepest first, so that what lies between a cause and its symptom is not left out.
-        let deepest = |i: &&usize| {
-            !next.iter().any(|j| found.list[*j].0.explains_code(found.list[**i].0.code) && j != *i)
-        };
+        let deepest = |i: &&usize| !next.iter().any(|j| found.list[*j].0.explains_code(code(**i)) && j != *i);
         let Some(&i) = next.iter().find(deepest).or(next.first()) else { break };
         chain.push(i);
         at = i;
     }
-    chain.iter().rev().map(|&i| found.list[i].0.code.to_owned()).collect()
+    let mut codes: Vec<String> = chain.iter().rev().map(|&i| found.list[i].0.code.to_owned()).collect();
+    codes.dedup();
+    codes
 }
 
 /// The samples that a finding ended: they died in a stage in which its cause kills, on its flow.

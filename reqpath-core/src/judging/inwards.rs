@@ -44,8 +44,14 @@ struct Symptom {
     code: &'static str,
     answer: Option<String>,
     silent: bool,
-    elapsed: Micros,
+    /// How long the hop waited before it showed the symptom, where it can have waited for what is behind it.
+    waited: Option<Micros>,
+    /// Whether evidence of the hop's own tells it of this very request: then nothing else need confirm it.
+    direct: bool,
 }
+
+/// A shorter wait is nobody's limit, and tells nothing.
+const SHORTEST_WAIT: Micros = Micros(100_000);
 
 /// What an entry at the next hop says of a symptom before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +115,7 @@ impl<'a> Walk<'a> {
                 Some(other) => {
                     other.findings.extend(symptom.findings);
                     other.of.0 += 1;
-                    other.elapsed = other.elapsed.min(symptom.elapsed);
+                    other.waited = other.waited.min(symptom.waited);
                 }
                 None => symptoms.push(symptom),
             }
@@ -126,7 +132,8 @@ impl<'a> Walk<'a> {
             code: cause.code,
             answer: status(end).map(str::to_owned),
             silent: cause.silent,
-            elapsed: end.elapsed,
+            waited: waited(end),
+            direct: false,
         }
     }
 
@@ -193,6 +200,7 @@ impl<'a> Walk<'a> {
                         code: cause.code,
                         answer: symptom.answer.clone(),
                         silent: cause.silent,
+                        direct: true,
                         ..symptom.clone()
                     },
                 }),
@@ -272,6 +280,7 @@ impl<'a> Walk<'a> {
         // An answer that nothing further in gives is this hop's own: no leg makes answers.
         let own = !symptom.behind.silent && !symptom.behind.broken;
         let settled = match (same, works, other) {
+            _ if symptom.direct => true,
             (0, 1.., 0) => any_native || own,
             (0, _, _) => own && works + other > 0,
             _ => false,
@@ -331,7 +340,7 @@ impl<'a> Walk<'a> {
             // It was seen here too, and nothing has a name for it here: the name it has goes on inwards.
             let Some(end) = ghost else { return };
             let answer = status(end).map(str::to_owned).or_else(|| symptom.answer.clone());
-            return self.from(next, Symptom { answer, elapsed: end.elapsed, ..symptom.clone() }, out);
+            return self.from(next, Symptom { answer, waited: waited(end), ..symptom.clone() }, out);
         }
         for deeper in deeper {
             for &cause in &deeper.findings {
@@ -393,13 +402,11 @@ impl<'a> Walk<'a> {
             Left::Unknown => Says::Nothing,
             Left::Alive if end.until.is_some() => Says::SoFar,
             Left::Alive => {
-                let waited = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
+                let in_vain = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
                 // It arrives, and later than the hop before can have waited.
-                if waited && symptom.elapsed.0 > 0 && end.elapsed.0 / 9 >= symptom.elapsed.0 / 10 {
-                    Says::Same
-                } else {
-                    Says::Works
-                }
+                let later =
+                    |waited: Micros| end.elapsed >= SHORTEST_WAIT && end.elapsed.0 / 9 >= waited.0 / 10;
+                if in_vain && symptom.waited.is_some_and(later) { Says::Same } else { Says::Works }
             }
             // Whoever cannot even be reached from another place than the hop before may be out of bounds there.
             Left::Dead if !native && answer.is_none() => Says::Nothing,
@@ -425,6 +432,11 @@ struct Direct {
     symptom: Symptom,
     /// The finding, and the symptom's finding of the same request.
     links: Vec<(usize, usize)>,
+}
+
+/// How long whoever made this answer, or none, may have waited for what is behind it.
+fn waited(end: &End) -> Option<Micros> {
+    (end.sent || end.answer.is_some()).then_some(end.elapsed)
 }
 
 /// What was answered, without the version of the protocol.

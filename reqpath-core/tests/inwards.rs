@@ -1,0 +1,322 @@
+//! The walk inwards: which hop, which leg, by what requests met that entered further in.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is the message"
+)]
+
+use reqpath_core::*;
+use serde_json::{Value, json};
+
+/// What a request met on its leg.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Met {
+    what: String,
+}
+
+impl Evidence for Met {
+    const KIND: &'static str = "toy.met";
+}
+
+fn met<'a>(case: &'a Case, at: &'a Subject, what: &str) -> Result<Seen<'a, Met>, Decline> {
+    case.of::<Met>(at).find(|met| met.what == what).ok_or(Decline::Absent)
+}
+
+cause! {
+    /// Nothing listens.
+    static REFUSED: "tcp.refused" = refused { scope(Scope::Sample), blames(End::Far) }
+}
+fn refused(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "refused")?, "refused"))
+}
+
+cause! {
+    /// Nobody answers.
+    static UNANSWERED: "tcp.timed_out" = unanswered { scope(Scope::Sample), silent() }
+}
+fn unanswered(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "unanswered")?, "unanswered"))
+}
+
+cause! {
+    /// No answer comes.
+    static SILENT: "http.response.timed_out" = silent { scope(Scope::Sample), silent() }
+}
+fn silent(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "silent")?, "silent").behind(Behind::SILENCE))
+}
+
+cause! {
+    /// An error comes.
+    static ERROR: "http.error" = error { scope(Scope::Sample), blames(End::Far) }
+}
+fn error(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let seen = case.of::<Met>(at).find(|met| met.what.parse::<u16>().is_ok()).ok_or(Decline::Absent)?;
+    let behind = match seen.what.as_str() {
+        "500" => Behind::SAME.or_branch(),
+        "502" => Behind::BROKEN,
+        "503" => Behind::ANYTHING,
+        "504" => Behind::SILENCE,
+        _ => Behind::SAME,
+    };
+    Ok(Finding::new(at, &seen, format!("answered {}", seen.what)).behind(behind).ends_sample())
+}
+
+cause! {
+    /// A log line of this very request.
+    static LOGGED: "proxy.connection_refused" = logged { scope(Scope::Sample), blames(End::Far), explains(&["http.error"]) }
+}
+fn logged(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "logged")?, "logged").behind(Behind::BROKEN))
+}
+
+/// Requests: the leg they entered by, and what they met: `ok`, `ok 3s` (after so many seconds),
+/// `refused`, `unanswered`, `silent`, a status, `so far` (ended after TLS as it was to).
+fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
+    let hops: Vec<Value> = hops
+        .split_whitespace()
+        .map(|hop| {
+            let (name, of) = hop.split_once('<').map_or((hop, None), |(name, of)| (name, Some(of)));
+            let kind = match name {
+                "client" => "client",
+                name if name.starts_with("node") => "node",
+                name if name.starts_with("db") => "db",
+                name if name.starts_with("pod") => "pod",
+                _ => "nginx",
+            };
+            json!({"id": name, "kind": kind, "branch_of": of})
+        })
+        .collect();
+    let front = format!("client>{}", hops[1]["id"].as_str().unwrap());
+    let mut observations = Vec::new();
+    for (sample, (leg, what)) in (0..).zip(requests) {
+        let (leg, logged) = leg.split_once(' ').map_or((*leg, None), |(leg, logged)| (leg, Some(logged)));
+        let subject = |leg: &str| {
+            let (from, to) = leg.split_once('>').unwrap();
+            json!({"leg": {"from": from, "to": to, "sample": sample}})
+        };
+        let (what, seconds) = what.split_once(' ').map_or((*what, 0), |(what, time)| {
+            (what, time.strip_suffix('s').and_then(|time| time.parse().ok()).unwrap_or_default())
+        });
+        let mut trial = json!({
+            "role": if leg == front { "fresh" } else { "inner" },
+            "left": if what == "ok" || what == "so" || what.parse::<u16>().is_ok() { "alive" } else { "dead" },
+            "stage": match what { "refused" | "unanswered" => "tcp", "so" => "tls", _ => "http" },
+            "arrived": if matches!(what, "refused" | "unanswered" | "so") { "no" } else { "yes" },
+            "elapsed_us": seconds * 1_000_000 + 5_000,
+        });
+        match what {
+            "ok" => trial["answer"] = json!("HTTP/1.1 200"),
+            "so" => trial["until"] = json!("tls"),
+            _ if what.parse::<u16>().is_ok() => trial["answer"] = json!(format!("HTTP/1.1 {what}")),
+            _ => {}
+        }
+        observations.push(json!({"kind": "request.trial", "subject": subject(leg), "data": trial}));
+        observations.push(json!({"kind": "toy.met", "subject": subject(leg), "data": {"what": what}}));
+        if let Some(logged) = logged {
+            observations
+                .push(json!({"kind": "toy.met", "subject": subject(logged), "data": {"what": "logged"}}));
+        }
+    }
+    let json = json!({"schema": SCHEMA, "path": {"hops": hops}, "observations": observations});
+    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED]).unwrap();
+    let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
+    let again = serde_json::to_vec(&report).unwrap();
+    let again = Report::load(&again).unwrap().judged(&catalogue);
+    assert_eq!(again.verdict, report.verdict, "stored and judged again");
+    report
+}
+
+/// `died gateway http.error<tcp.refused`: the kind, the hop that is blamed, the chain.
+fn told(report: &Report) -> String {
+    let verdict = report.verdict.as_ref().unwrap();
+    let hop = verdict.at().map(|at| format!(" {}", at.hop)).unwrap_or_default();
+    let chain = match verdict {
+        Verdict::Died { chain, .. } | Verdict::Degraded { chain, .. } => format!(" {}", chain.join("<")),
+        Verdict::Unknown { why, .. } => {
+            return format!("unknown: {}", why.split_once("; ").map_or(why.as_str(), |(_, why)| why));
+        }
+        _ => String::new(),
+    };
+    format!("{}{hop}{chain}", verdict.kind())
+}
+
+#[test]
+fn each_hop_is_told_from_the_next() {
+    let road = "client edge gateway pod";
+    for (requests, expected) in [
+        // The first hop does not even answer: what is further in does not matter.
+        (
+            vec![("client>edge", "refused"), ("edge>gateway", "ok"), ("gateway>pod", "ok")],
+            "died edge tcp.refused",
+        ),
+        (vec![("client>edge", "refused"), ("edge>gateway", "refused")], "died edge tcp.refused"),
+        // The edge's own answer.
+        (vec![("client>edge", "502"), ("edge>gateway", "ok"), ("gateway>pod", "ok")], "died edge http.error"),
+        (vec![("client>edge", "403"), ("edge>gateway", "ok"), ("gateway>pod", "ok")], "died edge http.error"),
+        (vec![("client>edge", "403"), ("edge>gateway", "refused")], "died edge http.error"),
+        // The leg behind it.
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "refused"), ("gateway>pod", "ok")],
+            "died gateway http.error<tcp.refused",
+        ),
+        (
+            vec![("client>edge", "504"), ("edge>gateway", "unanswered"), ("gateway>pod", "ok")],
+            "died gateway http.error<tcp.timed_out",
+        ),
+        // Two faults: the request never came as far as the second.
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "refused"), ("gateway>pod", "refused")],
+            "died gateway http.error<tcp.refused",
+        ),
+        // Through two proxies.
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "502"), ("gateway>pod", "refused")],
+            "died pod http.error<tcp.refused",
+        ),
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "502"), ("gateway>pod", "ok")],
+            "died gateway http.error",
+        ),
+        (
+            vec![("client>edge", "500"), ("edge>gateway", "500"), ("gateway>pod", "500")],
+            "died pod http.error",
+        ),
+        (
+            vec![("client>edge", "504"), ("edge>gateway", "504"), ("gateway>pod", "silent")],
+            "died pod http.error<http.response.timed_out",
+        ),
+        // The pod takes longer than the gateway waits, and answers in the end.
+        (
+            vec![("client>edge", "504 2s"), ("edge>gateway", "504 2s"), ("gateway>pod", "ok 5s")],
+            "died pod http.error",
+        ),
+        // Rules of thumb that are wrong: an application that answers 502 itself.
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "502"), ("gateway>pod", "502")],
+            "died pod http.error",
+        ),
+        (vec![("client>edge", "ok"), ("edge>gateway", "refused"), ("gateway>pod", "ok")], "reached"),
+    ] {
+        assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn packets_pass_a_node_and_its_deaths_may_come_from_behind() {
+    let road = "client edge node pod";
+    for (requests, expected) in [
+        (
+            vec![("client>edge", "502"), ("edge>node", "refused"), ("edge>pod", "refused")],
+            // Who cannot be reached from elsewhere than the hop before may be out of bounds there.
+            "unknown: node, the leg node → pod or pod may be to blame",
+        ),
+        (
+            vec![("client>edge", "502"), ("edge>node", "refused"), ("node>pod", "refused")],
+            "died pod http.error<tcp.refused",
+        ),
+        (
+            vec![("client>edge", "502"), ("edge>node", "refused"), ("node>pod", "ok")],
+            "died node http.error<tcp.refused",
+        ),
+        (
+            vec![("client>edge", "504"), ("edge>node", "unanswered"), ("node>pod", "ok")],
+            "died node http.error<tcp.timed_out",
+        ),
+        (vec![("client>edge", "500"), ("edge>node", "500"), ("node>pod", "500")], "died pod http.error"),
+        (vec![("client>edge", "500"), ("edge>node", "500"), ("edge>pod", "500")], "died pod http.error"),
+    ] {
+        assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn several_places_that_remain_are_listed_and_nobody_is_blamed() {
+    let road = "client edge gateway pod";
+    for (requests, expected) in [
+        (
+            vec![("client>edge", "502")],
+            "unknown: edge, the leg edge → gateway, gateway or pod may be to blame",
+        ),
+        (
+            vec![("client>edge", "502"), ("client>gateway", "ok")],
+            "unknown: edge or the leg edge → gateway may be to blame",
+        ),
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "so far")],
+            "unknown: edge, gateway or pod may be to blame",
+        ),
+        (
+            vec![("client>edge", "502"), ("edge>gateway", "502")],
+            "unknown: gateway, the leg gateway → pod or pod may be to blame",
+        ),
+        // It waits in vain, and who is behind refuses at once: that does not go together.
+        (
+            vec![("client>edge", "504"), ("edge>gateway", "refused")],
+            "unknown: edge, gateway or pod may be to blame",
+        ),
+    ] {
+        assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+    // No leg makes answers.
+    let own = [("client>edge", "403"), ("client>gateway", "ok")];
+    assert_eq!(told(&judged(road, &own)), "died edge http.error");
+}
+
+#[test]
+fn a_log_line_of_this_very_request_decides() {
+    let road = "client edge gateway pod";
+    // With nothing but the line: the proxy says that it was refused.
+    let logged = [("client>edge edge>gateway", "502")];
+    assert_eq!(told(&judged(road, &logged)), "died gateway http.error<proxy.connection_refused");
+    // What is seen from there stands behind it.
+    let seen = [("client>edge edge>gateway", "502"), ("edge>gateway", "refused")];
+    let chain = "died gateway http.error<proxy.connection_refused<tcp.refused";
+    assert_eq!(told(&judged(road, &seen)), chain);
+}
+
+#[test]
+fn what_an_application_asks_beside_the_road_stands_behind_its_failure() {
+    let road = "client edge pod db<pod";
+    for (requests, expected) in [
+        (
+            vec![("client>edge", "500"), ("edge>pod", "500"), ("pod>db", "refused")],
+            "died db http.error<tcp.refused",
+        ),
+        (vec![("client>edge", "500"), ("edge>pod", "500"), ("pod>db", "so far")], "died pod http.error"),
+        (vec![("client>edge", "404"), ("edge>pod", "404"), ("pod>db", "refused")], "died pod http.error"),
+    ] {
+        assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn a_part_of_the_instances_explains_a_part_of_the_deaths() {
+    let road = "client edge pod";
+    let some = [
+        ("client>edge", "502"),
+        ("client>edge", "ok"),
+        ("client>edge", "502"),
+        ("client>edge", "ok"),
+        ("edge>pod", "refused"),
+        ("edge>pod", "ok"),
+    ];
+    assert_eq!(told(&judged(road, &some)), "degraded pod http.error<tcp.refused");
+    // That a dozen requests in a row met the dead one of two is not to be believed.
+    let mut all = vec![("client>edge", "502"); 12];
+    all.extend([("edge>pod", "refused"), ("edge>pod", "ok")]);
+    assert_eq!(told(&judged(road, &all)), "unknown: edge may be to blame");
+}
+
+#[test]
+fn hops_before_the_death_did_their_part() {
+    let report = judged(
+        "client edge gateway pod",
+        &[("client>edge", "502"), ("edge>gateway", "502"), ("gateway>pod", "refused")],
+    );
+    let states: Vec<(Tri, Tri)> = report.hops.iter().map(|hop| (hop.arrived, hop.left_alive)).collect();
+    let (yes, no) = (Tri::Yes, Tri::No);
+    assert_eq!(states, [(yes, yes), (yes, yes), (yes, yes), (no, Tri::Unknown)]);
+}
