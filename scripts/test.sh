@@ -56,6 +56,9 @@ cargo bench --package reqpath-benches --profile dev --locked -- --quick
 section "Documentation without warnings"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked
 
+section "Every public item of the testkit is shown in an example"
+scripts/examples.py reqpath-testkit
+
 section "Generated documentation is fresh"
 cargo build --package reqpath-cli --locked
 if ! diff -u docs/causes.md <(target/debug/reqpath causes --markdown); then

@@ -27,6 +27,22 @@ pub fn evidence<E: Evidence>(report: &Report) -> Vec<&E> {
 
 /// The one piece of evidence of a kind that the report holds.
 ///
+/// ```
+/// use reqpath_core::{Report, Trial};
+/// use reqpath_testkit::assertions::the_only;
+///
+/// # let json = br#"{"schema": "reqpath.report/1", "observations": [{"kind": "request.trial", "subject": "path",
+/// #     "data": {"role": "fresh", "left": "alive", "stage": "http"}}]}"#;
+/// let report = Report::load(json)?;
+/// let Trial { stage, .. } = the_only(&report);
+/// assert_eq!(stage, "http");
+///
+/// let nothing_seen = Report::load(br#"{"schema": "reqpath.report/1"}"#)?;
+/// let look = || the_only::<Trial>(&nothing_seen).stage.clone();
+/// assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).is_err());
+/// # Ok::<(), reqpath_core::LoadError>(())
+/// ```
+///
 /// # Panics
 ///
 /// When it holds none or several, or one that is not of the type's shape; the message holds the report as text.

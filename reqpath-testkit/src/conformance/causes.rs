@@ -45,6 +45,18 @@ pub fn causes(causes: &[&'static Cause]) -> CausesCheck {
 }
 
 /// A check of causes to come; made by [`causes`].
+///
+/// ```
+/// use reqpath_testkit::conformance;
+///
+/// // A catalogue of one's own stands behind that of the ready-made stages; here both are from there.
+/// let all: Vec<_> = reqpath_stages::causes().collect();
+/// let (theirs, ours) = all.split_at(all.len() - 2);
+/// let check = conformance::causes(ours).beside(theirs.iter().copied()).complete().copies(3);
+/// if let Err(broken) = check.violations() {
+///     panic!("{broken}");
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is checked until `check`"]
 pub struct CausesCheck {

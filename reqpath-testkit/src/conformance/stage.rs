@@ -59,6 +59,24 @@ pub fn stage(stage: impl Stage + 'static) -> StageCheck {
 /// }
 /// # }
 /// ```
+///
+/// Where the stage needs what others hand on, they go before it:
+///
+/// ```no_run
+/// # fn f(stage: impl reqpath_core::Stage + 'static, tcp: impl reqpath_core::Stage + 'static) {
+/// use std::time::Duration;
+/// use reqpath_testkit::conformance;
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+///
+/// conformance::stage(stage)
+///     .after(tcp)
+///     .also_records("tcp")                                // it may find the connection broken
+///     .beside(reqpath_stages::causes())
+///     .within(Duration::from_secs(30))
+///     .world("a greeting", || FakeVantage::builder().any_tcp(Dial::answers("220 ready\r\n")).build())
+///     .check();
+/// # }
+/// ```
 #[must_use = "nothing is checked until `check`"]
 pub struct StageCheck {
     pub(super) stage: Arc<dyn Stage>,

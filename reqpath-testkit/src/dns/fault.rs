@@ -17,6 +17,72 @@ use super::zone::{Loaded, Zone, ZoneError};
 /// let slow = Fault::nothing().delayed(Duration::from_millis(200));
 /// # let _ = (bogus, slow);
 /// ```
+///
+/// Every fault is what a client then sees:
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use std::time::Duration;
+/// use hickory_resolver::proto::op::{Message, Query, ResponseCode};
+/// use reqpath_testkit::dns::{FakeDns, Fault, On, RecordType, Zone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dns = FakeDns::builder()
+///     .zone(Zone::new("test").a("www", [192, 0, 2, 1]))
+///     .fault(On::name("gone.test"), Fault::nxdomain())
+///     .fault(On::name("empty.test"), Fault::no_data())
+///     .fault(On::name("broken.test"), Fault::servfail())
+///     .fault(On::name("forbidden.test"), Fault::refused())
+///     .fault(On::name("odd.test"), Fault::rcode(4))
+///     .fault(On::name("www.test").after(1), Fault::answers_from(Zone::new("test").a("www", [192, 0, 2, 99])))
+///     .fault(On::name("loop.test"), Fault::cname_loop())
+///     .start()?;
+///
+/// let ask = |name: &str| -> Result<Message, Box<dyn std::error::Error>> {
+///     let socket = UdpSocket::bind("127.0.0.1:0")?;
+///     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+///     let mut query = Message::query();
+///     query.add_query(Query::query(name.parse()?, RecordType::A));
+///     socket.send_to(&query.to_vec()?, dns.address())?;
+///     let mut answer = [0; 1500];
+///     let length = socket.recv(&mut answer)?;
+///     Ok(Message::from_vec(&answer[..length])?)
+/// };
+/// assert_eq!(ask("gone.test.")?.metadata.response_code, ResponseCode::NXDomain);
+/// assert_eq!(ask("empty.test.")?.metadata.response_code, ResponseCode::NoError);
+/// assert_eq!(ask("broken.test.")?.metadata.response_code, ResponseCode::ServFail);
+/// assert_eq!(ask("forbidden.test.")?.metadata.response_code, ResponseCode::Refused);
+/// assert_eq!(ask("odd.test.")?.metadata.response_code, ResponseCode::NotImp);
+/// assert_ne!(ask("www.test.")?.answers, ask("www.test.")?.answers);      // the address moved
+/// assert_eq!(ask("loop.test.")?.answers.len(), 2);                        // two aliases, no address
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What hostile and broken servers do, each for a name of its own:
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Fault, On, Zone};
+///
+/// let hostile = [
+///     ("silent", Fault::drop()),
+///     ("hangs-up", Fault::close()),                                       // over TCP
+///     ("late-id", Fault::wrong_id()),
+///     ("other-port", Fault::wrong_source()),
+///     ("other-host", Fault::wrong_address([127, 0, 0, 2])),
+///     ("other-question", Fault::wrong_question()),
+///     ("escapes", Fault::control_characters()),
+///     ("points-at-itself", Fault::pointer_loop()),
+///     ("noise", Fault::garbage()),
+///     ("one-byte", Fault::raw(vec![0])),
+/// ];
+/// let mut dns = FakeDns::builder().zone(Zone::new("test"));
+/// for (name, fault) in hostile {
+///     dns = dns.fault(On::name(&format!("{name}.test")), fault);
+/// }
+/// dns.start()?;
+/// # Ok::<(), reqpath_testkit::dns::StartError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a fault does nothing until it is given to a server"]
 pub struct Fault {

@@ -19,6 +19,18 @@ use super::zone::{ZoneError, absolute};
 /// let in_the_first_second = On::below("example.test").until(Duration::from_secs(1));
 /// # let _ = (aaaa_over_udp, from_the_third_on, in_the_first_second);
 /// ```
+///
+/// When a fault is met can be narrowed by count and by time:
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::dns::On;
+///
+/// let second_and_third = On::any().after(1).times(2);
+/// let one_of_four = On::any().every(4).tcp();
+/// let an_outage = On::any().from(Duration::from_secs(2)).until(Duration::from_secs(5));
+/// # let _ = (second_and_third, one_of_four, an_outage);
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a condition does nothing until it is given to a server"]
 pub struct On {

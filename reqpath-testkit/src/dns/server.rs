@@ -31,6 +31,26 @@ use crate::background::Background;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What it was asked is kept, noise apart from queries:
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::dns::{FakeDns, Zone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dns = FakeDns::builder().zone(Zone::new("test").a("www", [192, 0, 2, 1])).expect(1).start()?;
+/// let client = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"noise", dns.address())?;
+/// client.send_to(b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x04test\0\0\x01\0\x01", dns.address())?;
+///
+/// assert!(dns.wait_until(Duration::from_secs(20), |queries| !queries.is_empty()));
+/// assert_eq!(dns.queries_for("WWW.test").len(), 1);
+/// assert_eq!((dns.query_count(), dns.malformed_count()), (1, 1));
+/// dns.verify()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FakeDns {
     address: SocketAddr,
@@ -130,6 +150,27 @@ impl Drop for FakeDns {
 }
 
 /// A [`FakeDns`] about to be started.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Zone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let zone = Zone::new("example.test").a("www", [192, 0, 2, 1]);
+/// let authority = FakeDns::builder().zone(zone.clone()).authoritative().without_tcp().start()?;
+/// assert!(std::net::TcpStream::connect(authority.address()).is_err());
+///
+/// // The second nameserver of a resolv.conf, which should never be needed.
+/// let spare = FakeDns::builder().bind([127, 0, 0, 1]).zone(zone.clone()).never_asked().start()?;
+/// spare.verify()?;
+///
+/// // A nameserver that comes back where it was.
+/// let at = authority.address();
+/// drop(authority);
+/// let back = FakeDns::builder().bind_exactly(at).zone(zone).start()?;
+/// assert_eq!(back.address(), at);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing listens until `start`"]
 pub struct Builder {
@@ -227,6 +268,15 @@ impl Builder {
 }
 
 /// A server could not be started.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, StartError, Zone};
+///
+/// let first = FakeDns::start(Zone::new("test"))?;
+/// let second = FakeDns::builder().bind_exactly(first.address()).start();
+/// assert!(matches!(second, Err(StartError::Bind { address, .. }) if address == first.address()));
+/// # Ok::<(), StartError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -247,6 +297,15 @@ pub enum StartError {
 }
 
 /// An expectation of a server that was not met; its text lists what was asked.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Zone};
+///
+/// let dns = FakeDns::builder().zone(Zone::new("test")).expect(2).start()?;
+/// let unmet = dns.verify().unwrap_err().to_string();
+/// assert!(unmet.ends_with("expected 2 queries, received 0"), "{unmet}");
+/// # Ok::<(), reqpath_testkit::dns::StartError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Unmet {
     address: SocketAddr,

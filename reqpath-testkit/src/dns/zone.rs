@@ -24,6 +24,26 @@ use hickory_resolver::proto::serialize::txt::{ParseError, Parser};
 ///     .text("*.pods  5 IN A 10.0.0.1\n");
 /// # let _ = zone;
 /// ```
+///
+/// Both families, data that no zone file can hold, and the TTLs of a cache:
+///
+/// ```
+/// use std::time::Duration;
+/// use hickory_resolver::proto::rr::rdata::NS;
+/// use reqpath_testkit::dns::{FakeDns, RData, Zone};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let zone = Zone::new("example.test")
+///     .aaaa("www", [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])
+///     .address("either", "192.0.2.7".parse()?)
+///     .txt("@", b"v=\x1b[31mred")
+///     .data("sub", RData::NS(NS("ns.elsewhere.test.".parse()?)))
+///     .raw_name(&[b"bell\x07"], RData::A(std::net::Ipv4Addr::new(192, 0, 2, 8).into()))
+///     .cached_for(Duration::from_secs(290));                              // of 300 seconds, 10 are left
+/// FakeDns::start(zone)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a zone answers nothing until it is given to a server"]
 pub struct Zone {
@@ -219,6 +239,16 @@ impl Loaded {
 }
 
 /// A zone cannot be served as written.
+///
+/// ```
+/// use reqpath_testkit::dns::{FakeDns, Zone, ZoneError};
+///
+/// let curious = Zone::new("test").text("$INCLUDE /etc/passwd\n");
+/// assert!(matches!(FakeDns::builder().zone(curious).offline(), Err(ZoneError::Include)));
+///
+/// let misspelt = FakeDns::builder().zone(Zone::new("two..dots")).offline().unwrap_err();
+/// assert!(misspelt.to_string().starts_with("`two..dots` is no domain name"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ZoneError {

@@ -20,6 +20,15 @@ use super::error::Error;
 /// assert!("10.0.1.2/33".parse::<Cidr>().is_err());
 /// # }
 /// ```
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use reqpath_testkit::lab::Cidr;
+///
+/// let host = Cidr::new([10, 0, 1, 2].into(), 24).unwrap();
+/// assert_eq!((host.ip().to_string().as_str(), host.length()), ("10.0.1.2", 24));
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cidr {
     ip: IpAddr,

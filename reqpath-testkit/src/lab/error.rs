@@ -5,6 +5,15 @@ use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 use crate::real::RealError;
 
 /// Why a lab, or a piece of one, could not be had.
+///
+/// ```
+/// use reqpath_testkit::lab::{Error, Lab};
+///
+/// // A mistake in the description is found before anything is made, on every machine.
+/// let error = Lab::builder().host("client").link("client", "sever").build().unwrap_err();
+/// assert!(matches!(&error, Error::Unknown { name, .. } if name == "sever"));
+/// assert!(!error.is_missing());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

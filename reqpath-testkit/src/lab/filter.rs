@@ -5,6 +5,18 @@ use std::fmt::{self, Write as _};
 use super::{cidr::Cidr, error::Error, host::Host, nft};
 
 /// How a packet is refused.
+///
+/// ```
+/// use std::net::TcpStream;
+/// use reqpath_testkit::lab::{self, Filter, Lab, Rejection};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let Some(_) = lab::or_skip(lab["server"].rules()) else { return };
+/// lab["server"].impose(&Filter::incoming().tcp_port(80).reject(Rejection::AdminProhibited)).unwrap();
+/// let refused = lab["client"].run(|| TcpStream::connect((lab["server"].ipv4(), 80))).unwrap().unwrap_err();
+/// assert_eq!(refused.kind(), std::io::ErrorKind::HostUnreachable);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -37,6 +49,18 @@ enum Action {
 /// let refused = Filter::forwarded().to("10.0.9.0/24").reject(Rejection::AdminProhibited);
 /// let lossy = Filter::incoming().lose_percent(20);
 /// # let _ = (silent_port, refused, lossy);
+/// # }
+/// ```
+///
+/// By address, by protocol and by direction:
+///
+/// ```
+/// # #[cfg(target_os = "linux")] {
+/// use reqpath_testkit::lab::Filter;
+///
+/// let no_dns = Filter::outgoing().udp_port(53).drop();
+/// let banned = Filter::incoming().from("198.51.100.0/24").tcp_port(443).drop();
+/// # let _ = (no_dns, banned);
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,6 +220,24 @@ impl Filter {
 /// A filter that is in force.
 ///
 /// It stays in force when this is dropped, until the lab ends.
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use reqpath_testkit::lab::{self, Filter, Lab, Rejection};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let Some(_) = lab::or_skip(lab["server"].rules()) else { return };
+/// let address = (lab["server"].ipv4(), 80);
+/// let _listener = lab["server"].run(|| TcpListener::bind(address)).unwrap().unwrap();
+/// let dial = || lab["client"].run(|| TcpStream::connect(address)).unwrap();
+///
+/// let fault = lab["server"].impose(&Filter::incoming().tcp_port(80).reject(Rejection::TcpReset)).unwrap();
+/// assert!(dial().is_err());
+/// assert_eq!(fault.packets().unwrap(), 1);
+/// fault.lift().unwrap();
+/// assert!(dial().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct Fault {
     host: Host,

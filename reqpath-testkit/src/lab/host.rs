@@ -46,6 +46,75 @@ use crate::real::RealError;
 /// let (_, peer) = listener.accept().unwrap();
 /// assert_eq!(peer.ip(), client.ipv4());
 /// ```
+///
+/// Servers of one's own, on a runtime inside:
+///
+/// ```
+/// use std::io::Read;
+/// use std::net::TcpStream;
+/// use reqpath_testkit::lab::{self, Lab};
+/// use tokio::io::AsyncWriteExt;
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let address = (lab["server"].ipv4(), 8080);
+/// let listener = lab["server"].run_async(tokio::net::TcpListener::bind(address)).unwrap().unwrap();
+/// let _serving = lab["server"].spawn(async move {
+///     let (mut guest, _) = listener.accept().await?;
+///     guest.write_all(b"hello").await
+/// });
+/// let mut said = String::new();
+/// let mut stream = lab["client"].run(|| TcpStream::connect(address)).unwrap().unwrap();
+/// stream.read_to_string(&mut said).unwrap();
+/// assert_eq!(said, "hello");
+/// ```
+///
+/// Its names, its variables and its kernel's settings are its own:
+///
+/// ```
+/// use std::net::ToSocketAddrs;
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let Some(lab) = lab::or_skip(Lab::builder().host("client").build()) else { return };
+/// let client = &lab["client"];
+/// client.set_hosts("127.0.0.1 localhost\n192.0.2.7 shop.test\n").unwrap();
+/// let found: Vec<_> = client.run(|| "shop.test:80".to_socket_addrs()).unwrap().unwrap().collect();
+/// assert_eq!(found, ["192.0.2.7:80".parse().unwrap()]);
+///
+/// client.set_resolv_conf("nameserver 192.0.2.53\noptions ndots:5\n").unwrap();
+/// client.set_env("HTTP_PROXY", "http://proxy.test:3128").unwrap();
+/// let said = client.command("sh").args(["-c", "echo $HTTP_PROXY; cat /etc/resolv.conf"]).output().unwrap();
+/// assert_eq!(said.stdout, b"http://proxy.test:3128\nnameserver 192.0.2.53\noptions ndots:5\n");
+/// // They are files of the lab, and nobody else's.
+/// for path in [client.hosts_path(), client.resolv_conf_path(), client.environment_path()] {
+///     assert!(path.is_file() && !path.starts_with("/etc"));
+/// }
+///
+/// client.set_sysctl("net.ipv4.tcp_syn_retries", "1").unwrap();
+/// assert_eq!(client.sysctl("net.ipv4.tcp_syn_retries").unwrap(), "1");
+/// ```
+///
+/// Its network can be changed under those who use it:
+///
+/// ```
+/// use std::net::TcpStream;
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let lab = Lab::builder().host("client").host("server").link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// let (client, server) = (&lab["client"], &lab["server"]);
+/// assert!(server.ipv6().segments()[0] != 0);
+/// let cable = &client.interface_on("client-server").unwrap().name;
+/// client.set_mtu(cable, 1280).unwrap();
+/// client.add_route("203.0.113.0/24", &server.ipv4().to_string()).unwrap();
+/// client.remove_routes("203.0.113.0/24").unwrap();
+/// let gone = client.run(|| TcpStream::connect(("203.0.113.1", 80))).unwrap().unwrap_err();
+/// assert_eq!(gone.kind(), std::io::ErrorKind::NetworkUnreachable);
+/// if lab::or_skip(client.load_rules("add table inet mine\n")).is_some() {
+///     assert!(client.rules().unwrap().contains("table inet mine"));
+/// }
+/// client.set_down(cable).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 

@@ -27,6 +27,31 @@ const OUTPUT_AT_MOST: u64 = 16 << 20;
 /// let command = lab["client"].command("sh").args(["-c", "echo $GREETING"]).env("GREETING", "hello");
 /// assert_eq!(command.output().unwrap().stdout, b"hello\n");
 /// ```
+///
+/// Where it runs, what it reads, and for how long:
+///
+/// ```
+/// use std::process::Stdio;
+/// use std::time::Duration;
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let Some(lab) = lab::or_skip(Lab::builder().host("client").build()) else { return Ok(()) };
+/// let room = tempfile::tempdir()?;
+/// std::fs::write(room.path().join("note"), "hello\n")?;
+/// let cat = lab["client"]
+///     .command("cat")
+///     .arg("-")
+///     .stdin(std::fs::File::open(room.path().join("note"))?)
+///     .current_dir(room.path())
+///     .stderr(Stdio::null());
+/// assert_eq!(cat.output()?.stdout, b"hello\n");
+///
+/// let endless = lab["client"].command("sleep").arg("1000").limit(Duration::from_millis(50));
+/// assert!(endless.status().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct HostCommand {
     host: Host,
@@ -155,6 +180,24 @@ impl HostCommand {
 /// assert!(child.try_wait().unwrap().is_none(), "it runs");
 /// let ended = child.terminate(Duration::from_secs(20)).unwrap();
 /// assert!(!ended.success());
+/// ```
+///
+/// It may also end by itself, by force, or with the lab:
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::lab::{self, Lab};
+///
+/// let Some(lab) = lab::or_skip(Lab::builder().host("server").build()) else { return };
+/// let start = |seconds: &str| lab["server"].command("sleep").arg(seconds).spawn().unwrap();
+/// assert!(start("0").wait_within(Duration::from_secs(20)).unwrap().success());
+///
+/// let stubborn = start("1000");
+/// assert!(std::path::Path::new(&format!("/proc/{}", stubborn.id())).exists());
+/// stubborn.kill();
+/// assert!(!std::path::Path::new(&format!("/proc/{}", stubborn.id())).exists());
+///
+/// start("1000").leave_running();                                  // nobody holds it, the lab ends it
 /// ```
 #[derive(Debug)]
 pub struct HostChild {

@@ -40,6 +40,19 @@ pub struct Program {
 }
 
 /// What shows that a program is ready.
+///
+/// ```
+/// use std::net::TcpStream;
+/// use reqpath_testkit::lab::{self, HostSpec, Lab, Program, Ready};
+///
+/// let serve = Program::new("web", ["python3", "-m", "http.server", "8080"]).ready(Ready::Listens(8080));
+/// let prepare = Program::new("prepare", ["true"]).ready(Ready::Ends);
+/// let server = HostSpec::new("server").program(prepare).program(serve);
+/// # if !std::path::Path::new("/usr/bin/python3").exists() { return }
+/// let lab = Lab::builder().host("client").host(server).link("client", "server").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// lab["client"].run(|| TcpStream::connect((lab["server"].ipv4(), 8080))).unwrap().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Ready {

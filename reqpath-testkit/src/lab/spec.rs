@@ -19,6 +19,26 @@ use super::{Lab, error::Error, filter::Filter, plan::Plan, program::Program};
 /// let mut found = lab["client"].run(|| "shop.test:80".to_socket_addrs()).unwrap().unwrap();
 /// assert!(found.any(|address| address.ip() == lab["server"].ipv4()));
 /// ```
+///
+/// Everything that can be said of a host beforehand:
+///
+/// ```
+/// use reqpath_testkit::lab::{self, Filter, HostSpec, Lab};
+///
+/// let client = HostSpec::new("client")
+///     .without_routes()
+///     .route("203.0.113.0/24", "edge")
+///     .nameserver("edge")
+///     .resolv_conf("search shop.test\noptions ndots:5")
+///     .sysctl("net.ipv4.tcp_syn_retries", "1")
+///     .filter("no-dns", Filter::outgoing().udp_port(53).drop())
+///     .env("LANG", "C");
+/// let lab = Lab::builder().host(client).router("edge").link("client", "edge").build();
+/// let Some(lab) = lab::or_skip(lab) else { return };
+/// assert_eq!(lab["client"].fault("no-dns").unwrap().packets().unwrap(), 0);
+/// let resolv_conf = std::fs::read_to_string(lab["client"].resolv_conf_path()).unwrap();
+/// assert!(resolv_conf.contains("search shop.test\noptions ndots:5"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct HostSpec {
@@ -132,6 +152,25 @@ impl From<String> for HostSpec {
 /// let Some(lab) = lab::or_skip(lab) else { return };
 /// assert_eq!(lab["edge"].ipv4().to_string(), "192.0.2.1");
 /// assert_eq!(lab["client"].interfaces()[0].mtu, 1400);
+/// ```
+///
+/// A bad line to a far place:
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+/// use std::time::{Duration, Instant};
+/// use reqpath_testkit::lab::{self, Lab, Link};
+///
+/// let far = Link::between("client", "server").delay(Duration::from_millis(30));
+/// let Some(lab) = lab::or_skip(Lab::builder().host("client").host("server").connect(far).build()) else { return };
+/// let address = (lab["server"].ipv4(), 80);
+/// let _listener = lab["server"].run(|| TcpListener::bind(address)).unwrap().unwrap();
+/// let began = Instant::now();
+/// lab["client"].run(|| TcpStream::connect(address)).unwrap().unwrap();
+/// assert!(began.elapsed() >= Duration::from_millis(60));
+///
+/// let lossy = Link::between("client", "server").lose_percent(20);
+/// # let _ = lossy;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]

@@ -12,6 +12,14 @@ use std::{fmt, ops::Range};
 /// assert_eq!((error.line(), error.field()), (Some(2), "[hosts.client] nameserver"));
 /// assert_eq!(error.suggestion(), Some("nameservers"));
 /// ```
+///
+/// ```
+/// use reqpath_testkit::lab::Lab;
+///
+/// let error = Lab::from_toml("[hosts.client]\n[[links]]\nbetween = 3\n").unwrap_err();
+/// assert!(!error.message().is_empty());
+/// assert!(error.to_string().contains(error.message()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError {
     place: Option<(usize, usize)>,

@@ -23,6 +23,82 @@ use bytes::Bytes;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What comes before the first request, or instead of it:
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use reqpath_testkit::mock::{Connection, MockUpstream};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// What a client hears that says this first.
+/// fn heard(script: Connection, says: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+///     let mock = MockUpstream::builder().connections(script).start()?;
+///     let mut stream = TcpStream::connect(mock.address())?;
+///     stream.write_all(says)?;
+///     let mut all = Vec::new();
+///     stream.read_to_end(&mut all)?;
+///     Ok(all)
+/// }
+/// assert_eq!(heard(Connection::close_after_first_bytes(), b"hello")?, b"");
+/// assert!(heard(Connection::reset_after_first_bytes(), b"hello").is_err());
+/// assert_eq!(heard(Connection::answers("+PONG\r\n"), b"PING\r\n")?, b"+PONG\r\n");
+/// assert!(heard(Connection::plain_http_400(), b"\x16\x03\x01")?.starts_with(b"HTTP/1.1 400 Bad Request"));
+/// assert_eq!(heard(Connection::tls_alert(40), b"\x16\x03\x01")?, b"\x15\x03\x03\0\x02\x02\x28");
+///
+/// let mail = MockUpstream::builder().connections(Connection::greets("220 mail.test\r\n")).start()?;
+/// let mut greeting = [0; 15];
+/// TcpStream::connect(mail.address())?.read_exact(&mut greeting)?;
+/// assert_eq!(&greeting, b"220 mail.test\r\n");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What stands between the requests:
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Write};
+/// use std::net::TcpStream;
+/// use std::time::Duration;
+/// use reqpath_testkit::mock::{Connection, MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Promises a minute, and is gone after five seconds, either politely or unseen.
+/// let liar = Connection::serve().announces_keep_alive(Duration::from_secs(60));
+/// let impolite = liar.clone().dead_after_idle(Duration::from_secs(5));
+/// let polite = liar.idle_close(Duration::from_secs(5)).begin_after(Duration::from_millis(5));
+/// # drop(impolite);
+///
+/// let mock = MockUpstream::builder().connections(polite).reply(Reply::ok("hello")).start()?;
+/// let mut stream = TcpStream::connect(mock.address())?;
+/// stream.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n")?;
+/// let head = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+/// assert!(head.into_iter().any(|line| line == "keep-alive: timeout=60"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// And what only TLS and HTTP/2 can do:
+///
+/// ```
+/// use std::time::Duration;
+/// use reqpath_testkit::mock::{Connection, MockUpstream};
+/// use reqpath_testkit::pki::Authority;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let leaf = Authority::new()?.leaf("shop.test").issue()?;
+/// let scripts = [
+///     Connection::serve().goaway_after(1),                // one request, then GOAWAY
+///     Connection::serve().without_close_notify(),         // FIN where an alert should be
+///     Connection::serve().speaks_http1_only(),            // whatever ALPN agreed on
+///     Connection::silent().accept_after(Duration::from_secs(1)),
+/// ];
+/// let mock = MockUpstream::builder().tls(&leaf).connections(Connection::in_turn(scripts)).start()?;
+/// assert!(mock.url("/").starts_with("https://127.0.0.1:"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a connection script does nothing until it is given to a mock"]
 pub struct Connection {
@@ -236,6 +312,23 @@ impl<F: Fn(u64) -> Connection + Send + Sync> Connections for F {
 }
 
 /// Every k-th connection spoilt, made by [`Connection::every`].
+///
+/// ```
+/// use std::io::Read;
+/// use std::net::TcpStream;
+/// use reqpath_testkit::mock::{Connection, MockUpstream};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // An SSH server that forgets every second guest.
+/// let every = Connection::every(2, Connection::close_at_accept()).otherwise(Connection::ssh());
+/// let mock = MockUpstream::builder().connections(every).start()?;
+/// let mut greeting = [0; 4];
+/// TcpStream::connect(mock.address())?.read_exact(&mut greeting)?;
+/// assert_eq!(&greeting, b"SSH-");
+/// assert!(TcpStream::connect(mock.address())?.read_exact(&mut greeting).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Every {
     k: u64,
@@ -260,6 +353,22 @@ impl Connections for Every {
 }
 
 /// Connection scripts in turn, made by [`Connection::in_turn`].
+///
+/// ```
+/// use std::io::Read;
+/// use std::net::TcpStream;
+/// use reqpath_testkit::mock::{Connection, ConnectionsInTurn, MockUpstream};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let restarts: ConnectionsInTurn = Connection::in_turn([Connection::close_at_accept(), Connection::greets("up")]);
+/// let mock = MockUpstream::builder().connections(restarts).start()?;
+/// let mut said = [0; 2];
+/// assert!(TcpStream::connect(mock.address())?.read_exact(&mut said).is_err());
+/// TcpStream::connect(mock.address())?.read_exact(&mut said)?;
+/// assert_eq!(&said, b"up");
+/// # Ok(())
+/// # }
+/// ```
 pub struct ConnectionsInTurn {
     scripts: Vec<Connection>,
 }

@@ -21,6 +21,19 @@ const FILLERS_MOST: usize = 64;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A host of its own, for the dead one of two addresses:
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> std::io::Result<()> {
+/// let dead = reqpath_testkit::mock::ClosedPort::reserve_at([127, 0, 0, 2])?;
+/// assert_eq!(dead.address().ip().to_string(), "127.0.0.2");
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct ClosedPort {
     address: SocketAddr,
@@ -62,6 +75,21 @@ impl ClosedPort {
 /// assert_eq!(outcome.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
 /// # Ok(())
 /// # }
+/// ```
+///
+/// The server may come back to life:
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> std::io::Result<()> {
+/// let mut full = reqpath_testkit::mock::FullAcceptQueue::start()?;
+/// assert!(full.waiting() > 0);
+/// full.make_room()?;
+/// std::net::TcpStream::connect(full.address())?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
 /// ```
 #[derive(Debug)]
 pub struct FullAcceptQueue {

@@ -27,6 +27,75 @@ use super::payload::Payload;
 /// On HTTP/2, faults inside a body end the stream (`RST_STREAM`, or a premature end), while
 /// [`Reply::close`] and [`Reply::reset`] end the connection under it; replies of raw bytes cannot be framed there,
 /// and end the stream with `PROTOCOL_ERROR`.
+///
+/// How an honest answer may look:
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use std::time::{Duration, SystemTime};
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn answer(reply: Reply) -> Result<String, Box<dyn std::error::Error>> {
+///     let mock = MockUpstream::start(reply)?;
+///     let mut stream = TcpStream::connect(mock.address())?;
+///     stream.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\nconnection: close\r\n\r\n")?;
+///     let mut text = String::new();
+///     stream.read_to_string(&mut text)?;
+///     Ok(text.to_ascii_lowercase())
+/// }
+/// assert!(answer(Reply::redirect(302, "/there"))?.contains("location: /there\r\n"));
+/// assert!(answer(Reply::misdirected())?.starts_with("http/1.1 421 "));
+/// assert!(answer(Reply::status(503).reason("Gone Fishing").body("later"))?.starts_with("http/1.1 503 gone fishing\r\n"));
+/// assert!(answer(Reply::ok("hello").chunked())?.ends_with("5\r\nhello\r\n0\r\n\r\n"));
+/// assert!(!answer(Reply::ok("hello").until_close())?.contains("content-length"));
+/// assert!(answer(Reply::ok("hello").trickle(2, Duration::from_millis(1)))?.ends_with("\r\n\r\nhello"));
+/// assert!(answer(Reply::ok("hello").then_close())?.contains("connection: close\r\n"));
+/// assert!(answer(Reply::status(200).repeating("ab", Some(5)))?.ends_with("\r\n\r\nababa"));
+/// assert!(answer(Reply::status(204).dated(SystemTime::UNIX_EPOCH))?.contains("date: thu, 01 jan 1970"));
+/// assert!(!answer(Reply::status(204).without_date())?.contains("date:"));
+/// assert!(answer(Reply::status(200).oversized_headers(20_000))?.len() > 20_000);
+/// // What nginx says of certificates and of the wrong port, after it has shaken hands.
+/// assert!(answer(Reply::no_client_certificate())?.contains("no required ssl certificate was sent"));
+/// assert!(answer(Reply::client_certificate_error())?.contains("the ssl certificate error"));
+/// assert!(answer(Reply::plain_http_on_tls_port())?.contains("plain http request was sent to https port"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// How it may go wrong:
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// The first bytes of an answer, up to so many, and whether a reset ended them.
+/// fn first(most: u64, reply: Reply) -> Result<(Vec<u8>, bool), Box<dyn std::error::Error>> {
+///     let mock = MockUpstream::start(reply)?;
+///     let mut stream = TcpStream::connect(mock.address())?;
+///     stream.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n")?;
+///     let mut bytes = Vec::new();
+///     let read = stream.take(most).read_to_end(&mut bytes);
+///     Ok((bytes, read.is_err()))
+/// }
+/// assert_eq!(first(9, Reply::close())?, (vec![], false));
+/// assert_eq!(first(9, Reply::raw("+PONG\r\n"))?, (b"+PONG\r\n".to_vec(), false));
+/// assert!(!first(99, Reply::garbage())?.0.starts_with(b"HTTP/"));
+/// assert!(first(9_999, Reply::ok("hello").claims_length(6).then_close())?.0.ends_with(b"hello"));   // a byte short
+/// assert!(first(9_999, Reply::ok("hello").reset_after(2))?.1);
+/// let _stalled = Reply::ok("hello").stop_after(2);                         // two bytes, then nothing for ever
+/// let _mute = Reply::hang();
+///
+/// // Without end: a client that does not count reads until it has no memory.
+/// for endless in [Reply::endless(), Reply::endless_headers(), Reply::endless_header_line()] {
+///     assert_eq!(first(100_000, endless)?.0.len(), 100_000);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a reply does nothing until it is given to a mock"]
 pub struct Reply {
@@ -325,6 +394,25 @@ impl<F: Fn(&Request) -> Reply + Send + Sync> Respond for F {
 }
 
 /// Replies in turn, made by [`Reply::in_turn`].
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::mock::{InTurn, MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recovering: InTurn = Reply::in_turn([Reply::status(503).then_close(), Reply::status(200).then_close()]);
+/// let mock = MockUpstream::start(recovering)?;
+/// let statuses = (0..3).map(|_| {
+///     let mut stream = std::net::TcpStream::connect(mock.address())?;
+///     stream.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n")?;
+///     let mut answer = String::new();
+///     stream.read_to_string(&mut answer)?;
+///     Ok(answer[9..12].to_owned())
+/// });
+/// assert_eq!(statuses.collect::<std::io::Result<Vec<_>>>()?, ["503", "200", "200"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct InTurn {
     replies: Vec<Reply>,
     next: AtomicUsize,

@@ -40,6 +40,34 @@ const UNRECOGNIZED_NAME: u8 = 112;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A narrow taste in protocols, and nginx's manners:
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use reqpath_testkit::mock::{MockUpstream, Tls};
+/// use reqpath_testkit::pki::Authority;
+/// use rustls::CipherSuite;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let authority = Authority::new()?;
+/// let leaf = authority.leaf("shop.test").issue()?;
+/// let old = Tls::new(&leaf).only_tls12().suites(&[CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]);
+/// let modern = Tls::new(&leaf).only_tls13().alpn(&["h2"]).ask_client(&authority);
+/// let strict = Tls::config(leaf.server_config()?).for_name("shop.test", &leaf).refuse_unknown_names();
+/// for script in [old, modern, strict] {
+///     MockUpstream::builder().tls(script).start()?;
+/// }
+///
+/// let nginx = MockUpstream::builder().tls(Tls::new(&leaf).explain_plain_http()).start()?;
+/// let mut stream = std::net::TcpStream::connect(nginx.address())?;
+/// stream.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n")?;
+/// let mut answer = String::new();
+/// stream.read_to_string(&mut answer)?;
+/// assert!(answer.contains("The plain HTTP request was sent to HTTPS port"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a TLS script does nothing until it is given to a mock"]
 pub struct Tls {

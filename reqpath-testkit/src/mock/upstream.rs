@@ -33,6 +33,20 @@ use crate::pki::PkiError;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Over TLS it is asked for by the name in its certificate:
+///
+/// ```
+/// use reqpath_testkit::mock::MockUpstream;
+/// use reqpath_testkit::pki::Authority;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mock = MockUpstream::builder().tls(&Authority::new()?.leaf("shop.test").issue()?).start()?;
+/// let port = mock.address().port();
+/// assert_eq!(mock.url_for("shop.test", "/cart"), format!("https://shop.test:{port}/cart"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MockUpstream {
     name: String,
@@ -147,6 +161,21 @@ impl Drop for MockUpstream {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A server that is restarted keeps its address:
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let before = MockUpstream::builder().bind([127, 0, 0, 1]).reply(Reply::ok("old")).start()?;
+/// let at = before.address();
+/// drop(before);
+/// let after = MockUpstream::builder().bind_exactly(at).reply(Reply::ok("new")).start()?;
+/// assert_eq!(after.address(), at);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing listens until `start`"]
 pub struct Builder {
     name: String,
@@ -247,6 +276,16 @@ impl fmt::Debug for Builder {
 }
 
 /// A mock could not be started.
+///
+/// ```
+/// use reqpath_testkit::mock::{ClosedPort, MockUpstream, StartError};
+///
+/// let taken = ClosedPort::reserve()?;
+/// let refused = MockUpstream::builder().bind_exactly(taken.address()).start().unwrap_err();
+/// assert!(matches!(refused, StartError::Bind { .. }));
+/// assert_eq!(refused.to_string(), format!("cannot listen at {}", taken.address()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {

@@ -31,6 +31,26 @@ use super::{PkiError, extension};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// It proves who it is to servers, too, and can be carried elsewhere:
+///
+/// ```
+/// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+/// use reqpath_testkit::pki::Authority;
+///
+/// let root = Authority::new()?;
+/// let visitor = root.client("alice").issue()?;
+/// let shows_a_certificate = root.client_config_as(&visitor)?;      // rustls: a client with an identity
+/// let wants_a_certificate = root.client_verifier()?;              // rustls: what a server verifies with
+/// # let _ = (shows_a_certificate, wants_a_certificate);
+///
+/// let below = root.intermediate("Example Intermediate").issue()?;
+/// assert_eq!(below.root().certificate_der(), root.certificate_der());
+/// assert_eq!(root.root_store()?.len(), 1);
+/// assert!(root.key_pem().starts_with("-----BEGIN PRIVATE KEY-----"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Authority(Arc<Inner>);
 
@@ -200,6 +220,22 @@ impl fmt::Debug for Authority {
 }
 
 /// An intermediate authority about to be issued.
+///
+/// ```
+/// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+/// use reqpath_testkit::pki::Authority;
+///
+/// let root = Authority::new()?;
+/// // Each is the reason why a good leaf below it is refused.
+/// let expired = root.intermediate("Expired").expired(2).issue()?;
+/// let early = root.intermediate("Early").not_yet_valid(7).issue()?;
+/// let told_where = root.intermediate("Hidden").issuer_url("http://ca.test/root.der").issue()?;
+/// for authority in [expired, early, told_where] {
+///     assert_eq!(authority.leaf("shop.test").issue()?.chain_der().len(), 2);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is made until `issue`"]
 pub struct IntermediateBuilder {

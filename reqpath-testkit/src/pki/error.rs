@@ -3,6 +3,14 @@
 use std::path::PathBuf;
 
 /// A certificate, a revocation list or a configuration could not be made.
+///
+/// ```
+/// use reqpath_testkit::pki::{Authority, PkiError};
+///
+/// let wrong = Authority::new()?.leaf("caf\u{e9}.test").issue();
+/// assert!(matches!(wrong, Err(PkiError::Name { name, .. }) if name == "caf\u{e9}.test"));
+/// # Ok::<(), PkiError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PkiError {

@@ -32,6 +32,27 @@ pub(super) enum Purpose {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A server's administrator can go wrong in many ways:
+///
+/// ```
+/// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+/// use reqpath_testkit::pki::Authority;
+///
+/// let authority = Authority::new()?.intermediate("Example Intermediate").issue()?;
+/// let leaf = || authority.leaf("shop.test");
+/// assert_eq!(leaf().issue()?.chain_der().len(), 2);
+/// assert_eq!(leaf().without_intermediates().issue()?.chain_der().len(), 1);     // forgot the chain
+/// assert_eq!(leaf().with_root().issue()?.chain_der().len(), 3);                 // sends too much of it
+/// assert_eq!(leaf().self_signed().issue()?.chain_der().len(), 1);
+/// assert!(leaf().common_name_only().issue()?.names().is_empty());               // as in 1999
+/// assert!(leaf().chain_of_at_least(70_000).issue()?.chain_pem().len() > 70_000);
+/// let _begins_tomorrow = leaf().not_yet_valid(1).issue()?;
+/// let _ends_tomorrow = leaf().valid_for(1).issue()?;
+/// let _says_where = leaf().issuer_url("http://ca.test/i.der").crl_url("http://ca.test/list.crl").issue()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is made until `issue`"]
 pub struct LeafBuilder {
@@ -200,6 +221,29 @@ impl LeafBuilder {
 }
 
 /// A leaf certificate with its key and the chain that is served with it.
+///
+/// ```
+/// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+/// use reqpath_testkit::pki::Authority;
+///
+/// let authority = Authority::new()?;
+/// let leaf = authority.leaf("shop.test").also_for("192.0.2.7").issue()?;
+/// assert_eq!(leaf.names(), ["shop.test", "192.0.2.7"]);
+/// assert_eq!(leaf.chain_der()[0], *leaf.certificate_der());
+/// assert_ne!(leaf.serial(), authority.leaf("shop.test").issue()?.serial());
+///
+/// // For programs, text; for rustls, whole configurations.
+/// assert!(leaf.certificate_pem().contains("CERTIFICATE") && leaf.key_pem().contains("PRIVATE KEY"));
+/// let mutual = leaf.server_config_requiring(&authority)?;
+/// let by_hand = rustls::sign::CertifiedKey::from_der(
+///     leaf.chain_der().to_vec(),
+///     leaf.key_der(),
+///     &reqpath_testkit::pki::provider(),
+/// )?;
+/// # let _ = (mutual, by_hand);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Leaf {
     chain: Vec<CertificateDer<'static>>,
@@ -275,6 +319,18 @@ impl fmt::Debug for Leaf {
 }
 
 /// Where a certificate was written.
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let room = tempfile::tempdir()?;
+/// let files = Authority::new()?.leaf("shop.test").issue()?.write_pem(room.path())?;
+/// assert_eq!(files.chain, room.path().join("chain.pem"));
+/// assert!(std::fs::read_to_string(files.key)?.starts_with("-----BEGIN PRIVATE KEY-----"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PemFiles {

@@ -17,6 +17,20 @@ use rustls_pki_types::CertificateRevocationListDer;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// As bytes it is what a distribution point serves:
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+/// use reqpath_testkit::pki::Authority;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let list = Authority::new()?.crl()?;
+/// let point = MockUpstream::start(Reply::ok(list.der().to_vec()))?;
+/// assert!(point.url("/list.crl").ends_with("/list.crl"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Crl {
     pub(super) pem: String,

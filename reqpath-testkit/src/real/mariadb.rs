@@ -51,6 +51,27 @@ pub struct MariaDb {
 }
 
 /// What a [`MariaDb`] is to be.
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{MariaDb, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let authority = Authority::new()?;
+/// let leaf = authority.leaf("db.test").issue()?;
+/// let started = MariaDb::builder()
+///     .on([127, 0, 0, 1])
+///     .option("max-connections=12")                               // a pool of twenty will not fit
+///     .option("require-secure-transport=on")
+///     .certificate(leaf.chain_pem(), leaf.key_pem())
+///     .client_authority(authority.certificate_pem())
+///     .start();
+/// let Some(mariadb) = require(started) else { return Ok(()) };
+/// assert_eq!(mariadb.sql("SELECT @@max_connections")?, "12\n");
+/// assert!(mariadb.log().text().contains("ready for connections"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MariaDbBuilder {
     place: Place,

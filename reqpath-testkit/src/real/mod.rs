@@ -23,6 +23,22 @@
 //! let Some(nginx) = require(started) else { return };
 //! assert!(nginx.address().ip().is_loopback());
 //! ```
+//!
+//! In a network of the test's own every port is free, so there a server may have the one it is known by:
+//!
+//! ```
+//! # #[cfg(all(target_os = "linux", feature = "lab"))]
+//! # fn main() {
+//! use reqpath_testkit::{lab::{self, Lab}, real::Redis};
+//!
+//! let Some(lab) = lab::or_skip(Lab::builder().host("cache").build()) else { return };
+//! let known = ([127, 0, 0, 1], 6379).into();
+//! let Some(redis) = lab::or_skip(lab["cache"].start(|| Redis::builder().at(known).start())) else { return };
+//! assert_eq!(redis.url(), "redis://127.0.0.1:6379");
+//! # }
+//! # #[cfg(not(all(target_os = "linux", feature = "lab")))]
+//! # fn main() {}
+//! ```
 
 mod account;
 mod client;

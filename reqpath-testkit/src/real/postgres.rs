@@ -50,6 +50,27 @@ pub struct Postgres {
 }
 
 /// What a [`Postgres`] is to be.
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{Postgres, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let authority = Authority::new()?;
+/// let leaf = authority.leaf("db.test").issue()?;
+/// let started = Postgres::builder()
+///     .on([127, 0, 0, 1])
+///     .setting("statement_timeout", "250ms")
+///     .rule("hostssl all all all cert")                           // no password, a certificate
+///     .certificate(leaf.chain_pem(), leaf.key_pem())
+///     .client_authority(authority.certificate_pem())
+///     .start();
+/// let Some(postgres) = require(started) else { return Ok(()) };
+/// assert_eq!(postgres.sql("SHOW statement_timeout")?, "250ms\n");
+/// assert!(postgres.sql("SELECT pg_sleep(60)").unwrap_err().to_string().contains("statement timeout"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct PostgresBuilder {
     place: Place,

@@ -33,6 +33,26 @@ pub struct Redis {
 }
 
 /// What a [`Redis`] is to be.
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{Redis, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let authority = Authority::new()?;
+/// let leaf = authority.leaf("cache.test").issue()?;
+/// let started = Redis::builder()
+///     .on([127, 0, 0, 1])
+///     .option("maxmemory 2mb")
+///     .certificate(leaf.chain_pem(), leaf.key_pem())
+///     .client_authority(authority.certificate_pem())
+///     .start();
+/// let Some(redis) = require(started) else { return Ok(()) };
+/// assert!(redis.url().starts_with("rediss://127.0.0.1:"));
+/// assert_eq!(redis.command(&["CONFIG", "GET", "maxmemory"])?, "maxmemory\n2097152\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct RedisBuilder {
     place: Place,

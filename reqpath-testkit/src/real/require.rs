@@ -3,6 +3,15 @@ use std::error::Error as _;
 use super::RealError;
 
 /// The environment variable that turns a missing part from a skip into a failure.
+///
+/// ```
+/// use reqpath_testkit::real::REQUIRE_REAL;
+///
+/// // A test command of one's own hands the same strictness on.
+/// let mut tests = std::process::Command::new("cargo");
+/// tests.arg("test").env(REQUIRE_REAL, "1");
+/// assert_eq!(REQUIRE_REAL, "REQPATH_REQUIRE_REAL");
+/// ```
 pub const REQUIRE_REAL: &str = "REQPATH_REQUIRE_REAL";
 
 /// The part that started, or `None` with a printed reason when it is not installed.

@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
@@ -30,6 +30,19 @@ const TIME_TO_LOCK: Duration = Duration::from_secs(2);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Nobody else can enter it:
+///
+/// ```
+/// use std::os::unix::fs::PermissionsExt;
+/// use reqpath_testkit::real::Room;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let room = Room::new("secrets")?;
+/// assert_eq!(room.path().metadata()?.permissions().mode() & 0o077, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Room {
     directory: PathBuf,
@@ -47,7 +60,10 @@ impl Room {
         let rooms = home::here().map_or_else(|| Ok(std::env::temp_dir()), |home| home.rooms());
         let made = rooms.and_then(|rooms| {
             sweep(&rooms);
-            let fresh = tempfile::Builder::new().prefix(FRESH).tempdir_in(&rooms)?;
+            let fresh = tempfile::Builder::new()
+                .prefix(FRESH)
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(&rooms)?;
             let lock = File::open(fresh.path())?;
             lock.lock()?;
             let fresh = fresh.keep();

@@ -26,6 +26,24 @@ pub struct Tinyproxy {
 }
 
 /// What a [`Tinyproxy`] is to be.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::TcpStream;
+/// use reqpath_testkit::real::{Tinyproxy, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let started = Tinyproxy::builder().tunnels_to(443).option("ViaProxyName \"office\"").start();
+/// let Some(proxy) = require(started) else { return Ok(()) };
+/// let mut stream = TcpStream::connect(proxy.address())?;
+/// stream.write_all(b"CONNECT shop.test:8443 HTTP/1.1\r\nhost: shop.test:8443\r\n\r\n")?;
+/// let mut answer = String::new();
+/// stream.read_to_string(&mut answer)?;
+/// assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+/// assert!(proxy.log().text().contains("CONNECT shop.test:8443"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct TinyproxyBuilder {
     lines: Vec<String>,

@@ -10,6 +10,14 @@ use super::expected::Difference;
 use super::position;
 
 /// Why a file is no scenario.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Scenario, ScenarioError};
+///
+/// let nowhere = Scenario::load("no/such/file.toml").err().unwrap();
+/// assert!(matches!(nowhere, ScenarioError::Unreadable { .. }));
+/// assert_eq!(nowhere.to_string(), "no/such/file.toml cannot be read");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
@@ -27,6 +35,15 @@ pub enum ScenarioError {
 }
 
 /// Something in a file that cannot be: where it stands, what is wrong, what may have been meant.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Scenario, ScenarioError};
+///
+/// let text = "summary = 'x'\n[topology]\nserver = [{ name = 'web' }]\n[[fault]]\ntpc = 'refuse'\n";
+/// let Err(ScenarioError::Mistake(mistake)) = Scenario::parse("shop.toml", text) else { panic!() };
+/// assert_eq!((mistake.file.to_str(), mistake.line), (Some("shop.toml"), 5));
+/// assert_eq!(mistake.suggestion.as_deref(), Some("did you mean `tcp`?"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {
@@ -90,6 +107,25 @@ impl fmt::Display for Mistake {
 impl Error for Mistake {}
 
 /// Where a scenario is played.
+///
+/// ```
+/// use reqpath_testkit::scenario::{Place, RunError, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let scenario = Scenario::load(file)?;
+/// for place in [Place::Fakes, Place::Lab] {
+///     match scenario.run_at(place).await {
+///         Ok(ran) => assert_eq!(ran.place, place),
+///         Err(RunError::NotPlayed { place, why, .. }) => println!("not {place}: {why}"),
+///         Err(error) if error.is_missing() => println!("SKIPPED: {}", error.told()),
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
@@ -109,6 +145,21 @@ impl fmt::Display for Place {
 }
 
 /// Why a scenario was not played to its end, or ended otherwise than it was to.
+///
+/// ```
+/// use reqpath_testkit::scenario::{RunError, Scenario};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// // The right fault, and a verdict that does not follow from it.
+/// let text = std::fs::read_to_string(file)?.replace("\"tcp.refused\"", "\"tcp.timed_out\"");
+/// let text = text.replace("not_blamed = [\"tcp.timed_out\"]", "");
+/// let error = Scenario::parse("wrong.toml", &text)?.run_on_fakes().await.err().unwrap();
+/// assert!(matches!(error, RunError::NotAsExpected { .. }), "{}", error.told());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {

@@ -138,6 +138,25 @@ type Build = dyn Fn(Road) -> Result<Pipeline, Box<dyn std::error::Error + Send +
 /// # Ok(())
 /// # }
 /// ```
+///
+/// On fakes and on the lab, one must come to what the other came to:
+///
+/// ```
+/// use reqpath_testkit::scenario::Scenario;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/tcp_refused.toml");
+/// let scenario = Scenario::load(file)?;
+/// let on_fakes = scenario.run_on_fakes().await?;
+/// match scenario.run_on_lab().await {
+///     Ok(on_lab) => scenario.agree(&on_fakes, &on_lab)?,
+///     Err(error) if error.is_missing() => println!("SKIPPED: {}", error.told()),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Scenario {
     script: Arc<Script>,

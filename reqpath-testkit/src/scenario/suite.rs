@@ -7,6 +7,13 @@ use super::{Scenario, error};
 
 /// The scenario files of a directory, by name.
 ///
+/// ```
+/// let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+/// let files = reqpath_testkit::scenario::files(directory)?;
+/// assert!(files.is_sorted() && files.iter().any(|file| file.ends_with("tcp_refused.toml")));
+/// # Ok::<(), reqpath_testkit::scenario::ScenarioError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When the directory cannot be read.
@@ -61,6 +68,11 @@ macro_rules! scenarios {
 /// Who may not make network namespaces gets them in a user namespace, where the system lets them.
 /// What the machine lacks is skipped, with a printed reason; with `REQPATH_REQUIRE_REAL=1` it fails.
 ///
+/// ```
+/// // What the macro writes into each of its tests:
+/// reqpath_testkit::scenario::check(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/http_error_503.toml"));
+/// ```
+///
 /// # Panics
 ///
 /// When the file is no scenario, a fault was not there, or a verdict is not as expected.
@@ -103,6 +115,18 @@ fn play(file: &Path) {
 }
 
 /// Fails the test when a directory has scenario files that are not on the list, or the other way round.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let directory = tempfile::tempdir()?;
+/// std::fs::write(directory.path().join("shop_is_shut.toml"), "")?;
+/// reqpath_testkit::scenario::check_list(&directory, &["shop_is_shut"]);
+///
+/// let forgotten = std::panic::catch_unwind(|| reqpath_testkit::scenario::check_list(&directory, &[]));
+/// assert!(forgotten.is_err());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Panics
 ///

@@ -36,6 +36,32 @@ use super::exchange::Exchange;
 ///     .build();
 /// # drop(vantage);
 /// ```
+///
+/// Failures of the network and of this very host:
+///
+/// ```
+/// use reqpath_core::{Budget, ConnectOptions, Contact, ContactKind, PeerAddr, Vantage};
+/// use reqpath_testkit::vantage::{Dial, FakeVantage};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// for (dial, symbol) in [
+///     (Dial::unreachable([192, 0, 2, 254]), "EHOSTUNREACH"),
+///     (Dial::no_route(), "ENETUNREACH"),
+///     (Dial::errno("EMFILE"), "EMFILE"),
+/// ] {
+///     let shop = PeerAddr(([192, 0, 2, 7], 80).into());
+///     let vantage = FakeVantage::builder().tcp(shop.0, dial).build();
+///     let budget = Budget::of(&[Contact::new(ContactKind::Connection, "the shop", 1, "to see")]);
+///     let permit = budget.permit(ContactKind::Connection)?;
+///     let options = ConnectOptions::within(Duration::from_secs(1));
+///     let failure = vantage.connect(permit, shop, options).await.unwrap_err();
+///     assert_eq!(failure.symbol.as_deref(), Some(symbol));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "it does nothing until an address is given it"]
 pub struct Dial {
@@ -173,6 +199,24 @@ impl fmt::Debug for Dial {
 
 /// Decides what becomes of each attempt: a [`Dial`], several [in turn](Dial::in_turn), or a closure
 /// that serves every connection.
+///
+/// ```
+/// use reqpath_testkit::vantage::{Dial, Dials, FakeVantage};
+///
+/// /// Down for the first attempts, as a server is that restarts.
+/// struct Restarts {
+///     refuses: u64,
+/// }
+///
+/// impl Dials for Restarts {
+///     fn dial(&self, number: u64) -> Dial {
+///         if number < self.refuses { Dial::refused() } else { Dial::answers("HTTP/1.1 204 No Content\r\n\r\n") }
+///     }
+/// }
+///
+/// let vantage = FakeVantage::builder().tcp(([192, 0, 2, 7], 80), Restarts { refuses: 3 }).build();
+/// # drop(vantage);
+/// ```
 pub trait Dials: Send + Sync {
     /// What becomes of this attempt, numbered from 0.
     fn dial(&self, number: u64) -> Dial;
@@ -195,6 +239,14 @@ where
 }
 
 /// Attempts in turn, made by [`Dial::in_turn`].
+///
+/// ```
+/// use reqpath_testkit::vantage::{Dial, Dials, DialsInTurn};
+///
+/// let turns: DialsInTurn = Dial::in_turn([Dial::silent(), Dial::refused()]);
+/// assert!(format!("{:?}", turns.dial(0)).contains("silent"));
+/// assert!(format!("{:?}", turns.dial(9)).contains("refused"));      // the last one for ever
+/// ```
 #[derive(Debug)]
 pub struct DialsInTurn(Vec<Dial>);
 

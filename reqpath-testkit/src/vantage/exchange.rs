@@ -23,6 +23,27 @@ const HEAD_MOST: usize = 64 * 1024;
 ///
 /// It reads and writes like a stream. Dropping it ends the connection in order (FIN), even with
 /// something left unread; [`Exchange::reset`] ends it at once (RST), after what was written.
+///
+/// ```
+/// use reqpath_testkit::vantage::{Exchange, FakeVantage};
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// A server that resets its first guest in mid-answer, and greets the others by address.
+/// async fn serve(mut guest: Exchange) -> std::io::Result<()> {
+///     let request = guest.read_head().await?;
+///     if guest.number() == 0 {
+///         guest.write_all(b"HTTP/1.1 200 OK\r\ncontent-le").await?;
+///         guest.reset();
+///         return Ok(());
+///     }
+///     let body = format!("{} came to {} with {} bytes", guest.from(), guest.to(), request.len());
+///     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+///     guest.write_all(format!("{head}{body}").as_bytes()).await?;
+///     guest.hold().await
+/// }
+/// let vantage = FakeVantage::builder().tcp(([192, 0, 2, 7], 80), serve).build();
+/// # drop(vantage);
+/// ```
 pub struct Exchange {
     stream: DuplexStream,
     reset: Arc<AtomicBool>,

@@ -73,6 +73,25 @@ impl Lookup {
 
 /// Decides what the system resolver answers: a [`Lookup`], several [in turn](Lookup::in_turn),
 /// or a closure from the number of the look-up, from 0.
+///
+/// ```
+/// use reqpath_testkit::vantage::{FakeVantage, Lookup, Names};
+///
+/// /// Hands its addresses out in rotation, as a busy nameserver does.
+/// struct Rotating(Vec<[u8; 4]>);
+///
+/// impl Names for Rotating {
+///     fn answer(&self, number: u64) -> Lookup {
+///         let mut addresses = self.0.clone();
+///         addresses.rotate_left(usize::try_from(number).unwrap_or(0) % self.0.len());
+///         Lookup::addresses(addresses)
+///     }
+/// }
+///
+/// let nodes = Rotating(vec![[10, 0, 0, 1], [10, 0, 0, 2]]);
+/// let vantage = FakeVantage::builder().name("nodes.test", nodes).build();
+/// # drop(vantage);
+/// ```
 pub trait Names: Send + Sync {
     /// The answer to this look-up of the name.
     fn answer(&self, number: u64) -> Lookup;
@@ -91,6 +110,15 @@ impl<F: Fn(u64) -> Lookup + Send + Sync> Names for F {
 }
 
 /// Answers in turn, made by [`Lookup::in_turn`].
+///
+/// ```
+/// use reqpath_testkit::vantage::{FakeVantage, Lookup, LookupsInTurn};
+///
+/// // The nameserver that is not there yet when the machine starts.
+/// let late: LookupsInTurn = Lookup::in_turn([Lookup::try_again(), Lookup::addresses([[192, 0, 2, 7]])]);
+/// let vantage = FakeVantage::builder().name("shop.test", late).build();
+/// # drop(vantage);
+/// ```
 pub struct LookupsInTurn(Vec<Lookup>);
 
 impl Names for LookupsInTurn {

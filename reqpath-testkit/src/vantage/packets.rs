@@ -32,6 +32,18 @@ use super::ledger::Ledger;
 ///     .build();
 /// # drop(vantage);
 /// ```
+///
+/// A host that a router cannot find, and a network that this host cannot leave:
+///
+/// ```
+/// use reqpath_testkit::vantage::{FakeVantage, Packets};
+///
+/// let vantage = FakeVantage::builder()
+///     .udp(([192, 0, 2, 5], 53), Packets::unreachable())
+///     .udp(([198, 51, 100, 5], 53), Packets::no_route())
+///     .build();
+/// # drop(vantage);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "packets go nowhere until they are an answer"]
 pub struct Packets {
@@ -106,6 +118,27 @@ impl From<Option<Vec<u8>>> for Packets {
 /// Answers datagrams: [`Packets`] for every one, or a closure from the bytes.
 ///
 /// The closure gives [`Packets`], or bytes, or bytes perhaps.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use reqpath_testkit::vantage::{Datagrams, FakeVantage, Packets};
+///
+/// /// Tells everybody the address they come from, as a STUN server does.
+/// struct WhoAmI;
+///
+/// impl Datagrams for WhoAmI {
+///     fn answer(&self, _: &[u8]) -> Packets {
+///         Packets::none()
+///     }
+///
+///     fn answer_from(&self, from: SocketAddr, _: &[u8]) -> Packets {
+///         Packets::reply(from.to_string())
+///     }
+/// }
+///
+/// let vantage = FakeVantage::builder().udp(([192, 0, 2, 6], 3478), WhoAmI).build();
+/// # drop(vantage);
+/// ```
 pub trait Datagrams: Send + Sync {
     /// What comes back for this datagram.
     fn answer(&self, datagram: &[u8]) -> Packets;

@@ -48,6 +48,21 @@ pub enum TrafficPolicy {
 /// assert!(road.gateway.is_none());
 /// assert_eq!((road.nodes.len(), road.pods.len()), (1, 1));
 /// ```
+///
+/// With directives that a proxy of the road would have in earnest:
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let builder = WholeRoad::builder()
+///     .nodes(1)
+///     .without_ipv6()
+///     .edge_directives("proxy_read_timeout 1s;")
+///     .gateway_directives("proxy_next_upstream off;");
+/// let Some(road) = lab::or_skip(builder.build()) else { return };
+/// let written = std::fs::read_to_string(road.edge.nginx.configuration()).unwrap();
+/// assert!(written.contains("proxy_read_timeout 1s;"));
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct RoadBuilder {

@@ -10,6 +10,19 @@
 //! address translation that kube-proxy would set up for a NodePort Service, in nftables. The application in
 //! the Pods is a small one of ours that really asks the database.
 //! Edge and gateway are proxies and pass no packets on, so nobody outside can reach around them.
+//!
+//! ```
+//! use std::net::TcpStream;
+//! use reqpath_testkit::lab::{self, Filter, Rejection, WholeRoad};
+//!
+//! let Some(road) = lab::or_skip(WholeRoad::builder().nodes(2).without_ipv6().build()) else { return };
+//! // A Pod that is gone: the Service still leads there, half of the time.
+//! let gone = Filter::incoming().tcp_port(8080).reject(Rejection::TcpReset);
+//! road.pods[0].host.impose(&gone).unwrap();
+//! let gateway = &road.gateway.as_ref().unwrap().host;
+//! let dial = |pod: usize| gateway.run(|| TcpStream::connect(road.pods[pod].address())).unwrap();
+//! assert!(dial(0).is_err() && dial(1).is_ok());
+//! ```
 
 mod application;
 mod builder;
@@ -45,6 +58,21 @@ pub(super) const DATABASE_PORT: u16 = 5432;
 /// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/db"));
 /// let answer = curl.output().unwrap();
 /// assert!(String::from_utf8_lossy(&answer.stdout).contains("\"cents\":199"), "{answer:?}");
+/// ```
+///
+/// The hosts underneath are like those of any lab, and hold what the parts have written:
+///
+/// ```
+/// use reqpath_testkit::lab::{self, WholeRoad};
+///
+/// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+/// let Some(road) = lab::or_skip(road.build()) else { return };
+/// assert_eq!(road.front_url(), road.url("/"));
+/// assert_eq!(road.network()["client"].name(), road.client.name());
+///
+/// // Nobody has come yet, so nothing has gone wrong and no source address was replaced.
+/// assert!(!road.edge.error_log().text().contains("[error]"));
+/// assert_eq!(road.nodes[0].masqueraded().unwrap(), 0);
 /// ```
 #[derive(Debug)]
 pub struct WholeRoad {

@@ -33,6 +33,16 @@ pub struct Knot {
 }
 
 /// What a [`Knot`] is to be.
+///
+/// ```
+/// use reqpath_testkit::real::{Knot, Zone, require};
+///
+/// // Answers of up to 1232 bytes fit into a datagram, on an address that nothing else of this test has.
+/// let builder = Knot::builder().on([127, 0, 0, 53]).largest_datagram(1232);
+/// let Some(knot) = require(builder.zone(Zone::new("shop.test", "www A 192.0.2.1")).start()) else { return };
+/// assert_eq!(knot.address().ip().to_string(), "127.0.0.53");
+/// assert!(knot.room().join("knot.conf").is_file());
+/// ```
 #[derive(Clone, Debug)]
 pub struct KnotBuilder {
     zones: Vec<Zone>,

@@ -40,6 +40,23 @@ pub struct Unbound {
 }
 
 /// What an [`Unbound`] is to be.
+///
+/// ```
+/// use std::net::TcpStream;
+/// use reqpath_testkit::real::{Unbound, Zone, require};
+///
+/// let local = Unbound::builder().on([127, 0, 0, 1]).zone(Zone::new("shop.test", "www A 192.0.2.1")).without_tcp();
+/// let Some(local) = require(local.start()) else { return };
+/// assert!(TcpStream::connect(local.address()).is_err());
+///
+/// // One resolver that hands everything on, and one that wants nothing to do with us.
+/// let office = Unbound::builder().forward(".", local.address()).option("qname-minimisation: no").start();
+/// let hostile = Unbound::builder().refusing().start();
+/// for one in [office, hostile] {
+///     let Some(one) = require(one) else { return };
+///     assert!(one.log().text().contains("start of service"));
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UnboundBuilder {
     ip: IpAddr,

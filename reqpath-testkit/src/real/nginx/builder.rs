@@ -35,6 +35,30 @@ use super::{Flavour, Nginx};
 /// let Some(nginx) = require(started) else { return };
 /// assert_ne!(nginx.address_of("edge"), nginx.address_of("shop"));
 /// ```
+///
+/// TLS in front of something that is no HTTP, with the text of the whole file in view:
+///
+/// ```
+/// use reqpath_testkit::pki::Authority;
+/// use reqpath_testkit::real::{Flavour, Nginx, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let leaf = Authority::new()?.leaf("mail.test").issue()?;
+/// let started = Nginx::builder()
+///     .flavour(Flavour::Wheel)                                    // Debian's loads `stream` from a package of its own
+///     .on([127, 0, 0, 1])
+///     .error_level("warn")
+///     .certificate("mail", leaf.chain_pem(), leaf.key_pem())
+///     .file("motd.txt", "mind the gap")
+///     .main("stream { server { listen {listen:mail} ssl; ssl_certificate {certificate:mail};
+///            ssl_certificate_key {key:mail}; return 'hello'; } }")
+///     .server("listen {listen:web}; location = /motd { alias {file:motd.txt}; }")
+///     .start();
+/// let Some(nginx) = require(started) else { return Ok(()) };
+/// assert_ne!(nginx.address_of("mail"), nginx.address_of("web"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct NginxBuilder {
     pub(super) flavour: Flavour,

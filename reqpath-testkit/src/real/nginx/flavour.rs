@@ -13,6 +13,18 @@ use super::super::{RealError, find};
 /// let Some(version) = require(Flavour::Debian.version()) else { return };
 /// assert!(version.starts_with("1."));
 /// ```
+///
+/// A test of a configuration that has to work with both:
+///
+/// ```
+/// use reqpath_testkit::real::{Flavour, Nginx, require};
+///
+/// for flavour in Flavour::each() {
+///     let started = Nginx::builder().flavour(flavour).server("listen {listen}; return 204;").start();
+///     let Some(nginx) = require(started) else { continue };
+///     assert!(nginx.version().is_ok_and(|version| version.starts_with("1.")));
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flavour {

@@ -38,6 +38,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// assert!(answer.ends_with("open"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// It can be given another configuration while it runs, as an administrator does:
+///
+/// ```
+/// use reqpath_testkit::real::{Nginx, require};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let before = Nginx::builder().server("listen {listen}; return 503;");
+/// let Some(mut nginx) = require(before.start()) else { return Ok(()) };
+/// let (address, pid) = (nginx.address(), nginx.pid());
+///
+/// nginx.reconfigure(&Nginx::builder().server("listen {listen}; return 204;"))?;
+/// assert_eq!((nginx.address(), nginx.pid()), (address, pid));
+/// assert!(std::fs::read_to_string(nginx.configuration())?.contains("return 204;"));
+///
+/// // What stands in the file counts, so this is refused and the one before stays.
+/// nginx.room().write("nginx.conf", "nonsense")?;
+/// assert!(nginx.reload().is_err());
+/// assert!(nginx.error_log().text().contains("[emerg]"));
+/// assert!(nginx.leash().is_running());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Nginx {
     // Fields drop in this order: the server goes before its directory.
