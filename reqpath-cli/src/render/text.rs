@@ -19,6 +19,14 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     let mut out = String::new();
     // Writing to a String cannot fail, here and below.
     let _ = writeln!(out, "{}", first_line(report));
+    for separation in report.verdict.iter().flat_map(Verdict::separated_by) {
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint(BOLD, "what tells them apart:"),
+            escape(&separation.to_string(), 400)
+        );
+    }
     let _ = writeln!(out, "{}\n", paint(DIM, about(report)));
     road(&mut out, report, verbose);
     cause(&mut out, report, catalogue);

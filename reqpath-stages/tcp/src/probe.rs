@@ -96,7 +96,10 @@ impl Stage for Tcp {
         let missing = |what| Error::NothingHandedOn { stage: "tcp", what };
         let port = cx.see(at, |to: &Destination| to.port).ok_or_else(|| missing("a destination"))?;
         let Addresses(addresses) = cx.take(at).ok_or_else(|| missing("addresses"))?;
-        let peers = order::candidates(addresses, port, self.options.family);
+        let mut peers = order::candidates(addresses, port, self.options.family);
+        if peers.len() > 1 && cx.compares() {
+            peers = order::in_turn(cx, peers);
+        }
         if peers.is_empty() {
             return Err(missing("an address of the wanted family"));
         }

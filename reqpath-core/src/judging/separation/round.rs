@@ -38,8 +38,8 @@ pub(super) fn columns<'a>(round: &[Sample<'a>]) -> Vec<Column<'a>> {
                 }
                 None => continue,
             };
-            // The first that was said counts.
-            column.values[place].get_or_insert(value);
+            // The last that was said counts: an address that was left for another, a node after a retry.
+            column.values[place] = Some(value);
         }
     }
     columns

@@ -1,5 +1,6 @@
 //! The client's own road: the system resolver, or the given nameservers in their order.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
@@ -103,7 +104,8 @@ pub(super) async fn given(
             return Ok(walked);
         }
     };
-    for (place, server) in options.servers.iter().enumerate() {
+    let servers = in_turn(options, cx);
+    for (place, server) in servers.iter().enumerate() {
         let patience = share(options, cx, options.servers.len() - place);
         let questions = types(options.family)
             .iter()
@@ -116,6 +118,8 @@ pub(super) async fn given(
         let settled = has_address || answers.iter().all(is_conclusive);
         walked.asked.push((*server, answers));
         seen.time_us = began.elapsed().into();
+        // Of several the last counts: the one that settled it.
+        cx.attribute("resolver", || server.to_string());
         if settled {
             seen.settled_by = Some(PeerAddr(*server));
             if has_address {
@@ -128,6 +132,19 @@ pub(super) async fn given(
     }
     seen.finish();
     Ok(walked)
+}
+
+/// The given nameservers in their order; where samples are compared, another begins from sample to sample.
+fn in_turn<'a>(options: &'a DnsOptions, cx: &Context) -> Cow<'a, [SocketAddr]> {
+    if !cx.compares() || options.servers.len() < 2 {
+        return Cow::Borrowed(&options.servers);
+    }
+    let mut servers = options.servers.clone();
+    servers.rotate_left(cx.turn("resolver", options.servers.len()));
+    if let Some(pinned) = cx.pinned("resolver") {
+        servers.sort_by_key(|server| !pinned.fits(&server.to_string()));
+    }
+    Cow::Owned(servers)
 }
 
 /// The time one server is given: its own limit, or a fair part of what is left, so that each has a turn.

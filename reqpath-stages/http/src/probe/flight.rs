@@ -6,9 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
-use reqpath_core::{Context, Expectation, Micros, Recording, Subject, escape};
+use reqpath_core::{Context, Expectation, Micros, Recording, Subject, Target, escape};
 use tokio::time::Instant;
 
 use super::broken::{How, Told, scrubbed, words};
@@ -174,12 +174,11 @@ impl Flight {
         }
         if self.at.is_some() {
             self.cx.arrived(answer(exchange.version, status));
-            let expected = &self.cx.target().expect().status;
-            let wanted = if expected.is_empty() {
-                status < 400
-            } else {
-                expected.iter().any(|range| range.holds(status))
-            };
+            let wanted = wanted(self.cx.target(), status);
+            // The size of an error page is no reason for the error.
+            if wanted && let Some(size) = response.body().size_hint().exact() {
+                self.cx.attribute("response_size", || size.to_string());
+            }
             if !wanted || !exchange.unmet_headers.is_empty() {
                 self.cx.suspect();
             }
@@ -319,6 +318,17 @@ fn answer(version: Option<Protocol>, status: u16) -> std::borrow::Cow<'static, s
         (Protocol::Http2, 200) => "HTTP/2 200".into(),
         _ => format!("{version} {status}").into(),
     }
+}
+
+/// Whether an answer is whole and of a status that the caller wants.
+pub(crate) fn is_good(exchange: &Exchange, target: &Target) -> bool {
+    exchange.end == Some(End::Complete) && exchange.status.is_some_and(|status| wanted(target, status))
+}
+
+/// Whether a status is one that the caller wants.
+pub(crate) fn wanted(target: &Target, status: u16) -> bool {
+    let expected = &target.expect().status;
+    if expected.is_empty() { status < 400 } else { expected.iter().any(|range| range.holds(status)) }
 }
 
 /// Names of expected headers that are absent or have another value.

@@ -2,17 +2,20 @@
 
 use async_trait::async_trait;
 use reqpath_core::{
-    Again, Cause, Contact, ContactKind, Context, Destination, Dialled, Error, Left, Path, Proxy, Scheme,
-    Stage, Subject, Target,
+    Again, Cause, Contact, ContactKind, Context, Destination, Dialled, Error, Left, Path, Proxy, Role,
+    Scheme, Stage, Subject, Target,
 };
 
 use super::exchange::{Limits, exchange, form, open, tapped, version};
-use super::flight::Flight;
+use super::flight::{self, Flight};
 use super::request::request;
 use super::reuse::{First, Looks};
 use super::{after, redirect};
 use crate::HttpOptions;
 use crate::evidence::{Asked, End, Exchange};
+
+/// How many samples have their connection used again, where samples are compared.
+const USED_AGAIN: u32 = 48;
 
 /// Sends the request over the connection handed on, and reads the answer to its end.
 ///
@@ -79,6 +82,7 @@ impl Stage for Http {
         let limits = Limits::of(&self.options);
         let spoken = version(self.options.version, &dialled, proxy.is_some());
         let mut request = request(&target, cx, form(spoken, proxy.is_some()))?;
+        cx.attribute("http_version", || spoken.to_string());
         let _permit = cx.permit(ContactKind::Request)?;
         let (peer, secured) = (dialled.peer, dialled.secured);
         let asked = Exchange {
@@ -110,8 +114,10 @@ impl Stage for Http {
             after::broken(at, cx, peer, seen, wire.take_failure().as_ref(), looks);
             return Ok(Left::Dead);
         }
-        if looks && cx.is_first() && target.is_safe() && seen.proxy.is_none() {
-            let looks = Looks::new(cx, at, peer, &self.options);
+        // Where samples are compared, fresh connections are compared with used ones as well.
+        let compares = compares_reuse(at, cx) && flight::is_good(seen, &target);
+        if looks && (cx.is_first() || compares) && target.is_safe() && seen.proxy.is_none() {
+            let looks = Looks::new(cx, at, peer, &self.options, compares);
             if let (true, Some(line)) = (self.options.reuse, line) {
                 let first = First::of(seen);
                 cx.aside(looks.clone().at_once(line, wire, spoken, first));
@@ -125,6 +131,11 @@ impl Stage for Http {
             _ => Ok(Left::Alive),
         }
     }
+}
+
+/// Whether this sample is one of those whose connection is used again for comparison.
+fn compares_reuse(at: &Subject, cx: &Context) -> bool {
+    cx.compares() && cx.role() == Role::Fresh && at.sample().is_some_and(|sample| sample < USED_AGAIN)
 }
 
 /// The request as it is sent, and the proxy it is sent to in the clear.

@@ -4,12 +4,15 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqpath_core::{Again, ContactKind, Context, Error, Micros, PeerAddr, Recording, Subject, redact_url};
+use reqpath_core::{
+    Again, ContactKind, Context, Error, Left, Micros, PeerAddr, Recording, Reused, Subject, Target,
+    redact_url,
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::broken::find;
 use super::exchange::{Limits, exchange, form, open, tapped};
-use super::flight::Flight;
+use super::flight::{Flight, wanted};
 use super::line::Line;
 use super::request::request;
 use super::wire::{Ended, Wire};
@@ -29,6 +32,8 @@ pub(crate) struct Looks {
     pub(crate) at: Subject,
     pub(crate) limits: Limits,
     pub(crate) version: Version,
+    /// Whether the outcome is compared with that of fresh requests.
+    pub(crate) compared: bool,
 }
 
 /// What the first answer on a connection said about the next.
@@ -77,12 +82,19 @@ fn announced(headers: &Headers, word: &str) -> Option<u64> {
 }
 
 impl Looks {
-    pub(crate) fn new(cx: &Context, at: &Subject, peer: PeerAddr, options: &HttpOptions) -> Self {
+    pub(crate) fn new(
+        cx: &Context,
+        at: &Subject,
+        peer: PeerAddr,
+        options: &HttpOptions,
+        compared: bool,
+    ) -> Self {
         Self {
             cx: cx.clone(),
             at: at.at_address(peer),
             limits: Limits::of(options),
             version: options.version,
+            compared,
         }
     }
 
@@ -195,6 +207,11 @@ impl Looks {
             record.goaway = leaving() || second.closed == Some(Closed::Goaway);
             record.error = second.error;
         }
+        if self.compared
+            && let Some(left) = left(&record, self.cx.target())
+        {
+            self.cx.record(&self.at, Reused::new(record.idle_us, left));
+        }
         record.finish();
         Ok(())
     }
@@ -218,6 +235,15 @@ async fn closed_meanwhile(line: &mut Line, idle: Duration) -> Option<Option<hype
         return Some(line.ready().await.err().flatten());
     }
     line.ready().await.err()
+}
+
+/// How a second request fared; nothing where the peer closed in time for a client to notice.
+fn left(reuse: &Reuse, target: &Target) -> Option<Left> {
+    match (reuse.outcome, reuse.status) {
+        (ReuseOutcome::Answered, Some(status)) if wanted(target, status) => Some(Left::Alive),
+        (ReuseOutcome::Answered, Some(_)) => Some(Left::Dead),
+        _ => reuse.lost_a_request().then_some(Left::Dead),
+    }
 }
 
 fn find_go_away(error: &hyper::Error) -> Option<bool> {

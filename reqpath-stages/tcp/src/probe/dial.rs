@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqpath_core::{
-    ConnectFailure, ConnectOptions, Connection, ContactKind, Context, Error, PeerAddr, Recording, Subject,
+    ConnectFailure, ConnectOptions, Connection, ContactKind, Context, Error, LocalAddr, PeerAddr, Recording,
+    Subject,
 };
 use tokio::time::{Instant, timeout};
 
@@ -109,6 +110,11 @@ impl Record {
             recording.used = used;
             recording.finish();
         }
+    }
+
+    /// Our end of an attempt that failed, where it came to have one.
+    pub(super) fn local(&self) -> Option<LocalAddr> {
+        self.recording.as_ref()?.failure.as_ref()?.local
     }
 
     fn ended(&mut self, connected: &Result<Box<dyn Connection>, ConnectFailure>) {

@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use reqpath_core::PeerAddr;
+use reqpath_core::{Context, PeerAddr};
 
 use super::MOST_ADDRESSES;
+
+/// Where samples are compared, every so many begins with the IP version that the others leave for later.
+const OTHER_VERSION_EVERY: usize = 4;
 
 /// The addresses of the wanted family, each once, the two families in turn (RFC 8305, section 4).
 ///
@@ -21,19 +24,55 @@ pub(super) fn candidates(addresses: Vec<IpAddr>, port: u16, family: Option<u8>) 
         }
     }
     let Some(v6_first) = distinct.first().map(IpAddr::is_ipv6) else { return Vec::new() };
-    let (mut first, mut second): (Vec<IpAddr>, Vec<IpAddr>) =
+    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) =
         distinct.into_iter().partition(|address| address.is_ipv6() == v6_first);
-    let (mut first, mut second) = (first.drain(..), second.drain(..));
-    let mut order = Vec::new();
-    while order.len() < MOST_ADDRESSES as usize {
-        let pair = [first.next(), second.next()];
-        if pair == [None, None] {
-            break;
-        }
-        order.extend(pair.into_iter().flatten().map(peer));
-    }
+    let mut order = alternating(first, second);
     order.truncate(MOST_ADDRESSES as usize);
+    order.into_iter().map(peer).collect()
+}
+
+/// The same addresses, with another in front from sample to sample: as many clients meet them over time.
+///
+/// Those of one IP version take turns, and so do, less often, the two versions. What a request is to have to
+/// confirm something comes before all.
+pub(super) fn in_turn(cx: &Context, peers: Vec<PeerAddr>) -> Vec<PeerAddr> {
+    let v6_first = peers.first().is_some_and(|peer| peer.ip().is_ipv6());
+    let (mut first, mut second): (Vec<PeerAddr>, Vec<PeerAddr>) =
+        peers.into_iter().partition(|peer| peer.ip().is_ipv6() == v6_first);
+    for (name, of_version) in [("address", &mut first), ("other address", &mut second)] {
+        let turn = cx.turn(name, of_version.len());
+        of_version.rotate_left(turn);
+    }
+    if !second.is_empty() && cx.turn("family", OTHER_VERSION_EVERY) == OTHER_VERSION_EVERY - 1 {
+        std::mem::swap(&mut first, &mut second);
+    }
+    let mut order = alternating(first, second);
+    if let Some(pinned) = cx.pinned("address") {
+        order.sort_by_key(|peer| !pinned.fits(&peer.to_string()));
+    }
+    if let Some(pinned) = cx.pinned("family") {
+        order.sort_by_key(|peer| !pinned.fits(family(*peer)));
+    }
     order
+}
+
+/// The IP version of an address, in words.
+pub(super) fn family(peer: PeerAddr) -> &'static str {
+    if peer.ip().is_ipv6() { "IPv6" } else { "IPv4" }
+}
+
+/// One of these, one of those, and so on.
+fn alternating<T>(these: Vec<T>, those: Vec<T>) -> Vec<T> {
+    let mut order = Vec::with_capacity(these.len() + those.len());
+    let (mut these, mut those) = (these.into_iter(), those.into_iter());
+    loop {
+        let before = order.len();
+        order.extend(these.next());
+        order.extend(those.next());
+        if order.len() == before {
+            return order;
+        }
+    }
 }
 
 fn wanted(family: Option<u8>, address: IpAddr) -> bool {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use reqpath_core::{Connection, Context, Error, PeerAddr, Subject};
+use reqpath_core::{Connection, Context, Error, LocalAddr, PeerAddr, Subject};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::evidence::Purpose;
 
 use super::dial::{Dial, Dialling};
 use super::looks::Looks;
-use super::narrowed;
+use super::{narrowed, order};
 
 /// How long an address that the request did not need is given: time for a second SYN.
 const ASIDE: Duration = Duration::from_secs(2);
@@ -104,6 +104,9 @@ impl Race<'_> {
     /// Closes the record of an attempt; the first that connected has won.
     fn settle(&self, dialling: Dialling) -> Option<(PeerAddr, Box<dyn Connection>)> {
         let Dialling { peer, record, connection } = dialling;
+        if self.cx.compares() {
+            self.tell(peer, connection.as_ref().map_or_else(|| record.local(), |open| open.local()));
+        }
         record.finish(connection.is_some());
         let connection = connection?;
         if self.look_aside() {
@@ -111,6 +114,15 @@ impl Race<'_> {
             self.cx.aside(async move { Looks::new(&cx, &at, peer).route().await });
         }
         Some((peer, connection))
+    }
+
+    /// Says what samples may differ in by their connection; of several attempts the last counts.
+    fn tell(&self, peer: PeerAddr, local: Option<LocalAddr>) {
+        self.cx.attribute("address", || peer.to_string());
+        self.cx.attribute("family", || order::family(peer).to_owned());
+        if let Some(local) = local {
+            self.cx.attribute("source_port", || local.port().to_string());
+        }
     }
 
     fn look_aside(&self) -> bool {

@@ -68,6 +68,11 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
             tap.wait_no_more();
             note_heard(&mut record, &tap.heard);
             note_agreed(&mut record, session);
+            if how.purpose == Purpose::Road
+                && let Some(version) = &record.version
+            {
+                cx.attribute("tls_version", || version.to_string());
+            }
             let protocol = session.alpn_protocol().map(<[u8]>::to_vec);
             Ok((tls, protocol))
         }
