@@ -158,8 +158,10 @@ async fn follow(
             },
             over = &mut ended => {
                 // What it had printed is there to be read. What it left running may print for ever.
+                // The kernel is asked itself: `try_read` asks only where the reactor has seen the bytes come,
+                // and news of the end may overtake that.
                 for _ in 0..AT_ONCE {
-                    let Ok(length @ 1..) = printed.try_read(&mut piece) else { break };
+                    let Ok(length @ 1..) = nix::unistd::read(&printed, &mut piece) else { break };
                     last.extend(&piece[..length]);
                 }
                 return over.map_err(io::Error::other)?.map(|()| true);
