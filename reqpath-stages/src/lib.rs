@@ -19,7 +19,7 @@
 //! ```
 
 #[cfg(feature = "http")]
-mod road;
+mod near;
 
 #[cfg(feature = "client")]
 pub use reqpath_client as client;
@@ -29,13 +29,15 @@ pub use reqpath_dns as dns;
 pub use reqpath_http as http;
 #[cfg(feature = "local")]
 pub use reqpath_local as local;
+#[cfg(feature = "road")]
+pub use reqpath_road as road;
 #[cfg(feature = "tcp")]
 pub use reqpath_tcp as tcp;
 #[cfg(feature = "tls")]
 pub use reqpath_tls as tls;
 
 #[cfg(feature = "http")]
-pub use self::road::{Road, SetupError};
+pub use self::near::{Road, SetupError};
 
 use reqpath_core::{Catalogue, CatalogueError, Cause};
 
@@ -52,6 +54,9 @@ pub fn causes() -> impl Iterator<Item = &'static Cause> {
         tls::CAUSES,
         #[cfg(feature = "http")]
         http::CAUSES,
+        // What only several hops tell comes last: it rests on what all the others saw.
+        #[cfg(feature = "road")]
+        road::CAUSES,
     ];
     crates.iter().flat_map(|causes| causes.iter().copied()).collect::<Vec<_>>().into_iter()
 }

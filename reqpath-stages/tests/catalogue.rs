@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use reqpath_core::{Catalogue, Cause, Report, Weight};
 use serde_json::Value;
 
-/// The codes that one leg, seen from its near side, must be able to show.
+/// The codes that one leg, seen from its near side, must be able to show, and those that several hops show.
 const FLOOR: &[&str] = &[
     "client.hosts_override",
     "client.proxy_env",
@@ -78,6 +78,16 @@ const FLOOR: &[&str] = &[
     "response.truncated",
     "response.reset_mid_body",
     "response.stalled",
+    "client.deadline_exceeds_nothing",
+    "client.retry_storm",
+    "client.no_reuse",
+    "dns.ttl_too_long",
+    "dns.wrong_address",
+    "proxy.timeout_budget_inverted",
+    "pod.slow",
+    "pod.app_error",
+    "pod.dependency_failed",
+    "pod.dependency_slow",
 ];
 
 /// Codes of stages that do not exist yet, named as twins already.

@@ -38,7 +38,8 @@ fn a_cause_of_trouble_has_an_example_with_trouble_in_it() {
 
 #[test]
 fn a_cause_that_is_found_among_successes_is_always_asked() {
-    for code in ["tls.cert.expiring", "http.response.unexpected"] {
+    let declared = ["client.retry_storm", "proxy.timeout_budget_inverted", "dns.wrong_address", "pod.slow"];
+    for code in ["tls.cert.expiring", "http.response.unexpected"].into_iter().chain(declared) {
         let cause = reqpath_stages::causes().find(|cause| cause.code == code);
         assert!(!cause.unwrap_or_else(|| panic!("{code}")).only_in_trouble, "{code}");
     }

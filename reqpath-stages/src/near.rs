@@ -22,6 +22,10 @@ pub struct Road {
     pub tls: TlsOptions,
     /// The request.
     pub http: HttpOptions,
+    /// Whether the request takes a road of several hops, of which a path tells more than a URL does.
+    /// It adds what only such a road can have: what is declared of its hops, and the causes that rest on it.
+    /// A plain URL has none of that, and should not pay for it.
+    pub whole: bool,
 }
 
 /// Options that do not work.
@@ -61,17 +65,22 @@ impl Road {
     /// When options do not work together.
     pub fn pipeline(self) -> Result<Pipeline, SetupError> {
         let tls = Tls::new(self.tls).map_err(SetupError::Tls)?;
-        let mut pipeline = Pipeline::builder().stage(Client::new(self.client)).stage(Dns::new(self.dns));
+        let mut pipeline = Pipeline::builder();
+        #[cfg(feature = "road")]
+        if self.whole {
+            pipeline = pipeline.stage(crate::road::Declarations::new());
+        }
+        pipeline = pipeline.stage(Client::new(self.client)).stage(Dns::new(self.dns));
         if !self.http.clock_from.is_empty() {
             // After the names, to ask whom the caller asks; before TLS, whose failure a wrong clock may explain.
             pipeline = pipeline.stage(Clock::new(self.http.clock()));
         }
-        let pipeline = pipeline
-            .stage(Tcp::new(self.tcp))
-            .stage(Tunnel::new())
-            .stage(tls)
-            .stage(Http::new(self.http))
-            .build()?;
-        Ok(pipeline)
+        pipeline =
+            pipeline.stage(Tcp::new(self.tcp)).stage(Tunnel::new()).stage(tls).stage(Http::new(self.http));
+        #[cfg(feature = "road")]
+        if self.whole {
+            pipeline = pipeline.causes(crate::road::CAUSES.iter().copied());
+        }
+        Ok(pipeline.build()?)
     }
 }
