@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use reqpath_benches::{
     Bare, Blackbox, Cost, CpuTime, Error, Ours, Server, Spread, drive, machine, serve_if_asked, write_section,
@@ -43,6 +44,10 @@ const AIMS: [Aim; 2] = [
     Aim { tls: true, over_bare: 1.10, over_exporter: 3.8 },
 ];
 
+/// The allocator of the program, for the bare client as well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     serve_if_asked();
     // `cargo bench` says --bench; anything else wants to know only whether it runs.
@@ -68,17 +73,17 @@ async fn run(quick: bool) -> Result<(), Error> {
     let size = if quick { QUICK } else { FULL };
     let server = Server::start()?;
     let contenders = Contenders {
-        ours: Ours::new(&server)?,
-        bare: Bare::new(server.issuer())?,
+        ours: Arc::new(Ours::new(&server)?),
+        bare: Arc::new(Bare::new(server.issuer())?),
         exporter: match Blackbox::start(&server.issuer_file()).await {
-            Ok(exporter) => Some(exporter),
+            Ok(exporter) => Some(Arc::new(exporter)),
             Err(missing @ Error::Missing { .. }) if std::env::var_os("REQPATH_REQUIRE_REAL").is_none() => {
                 eprintln!("SKIPPED the comparison with the exporter: {missing}");
                 None
             }
             Err(error) => return Err(error),
         },
-        server,
+        server: Arc::new(server),
     };
     let mut table = Table::new();
     for aim in &AIMS {
@@ -98,10 +103,10 @@ async fn run(quick: bool) -> Result<(), Error> {
 
 /// Everything that is measured.
 struct Contenders {
-    server: Server,
-    ours: Ours,
-    bare: Bare,
-    exporter: Option<Blackbox>,
+    server: Arc<Server>,
+    ours: Arc<Ours>,
+    bare: Arc<Bare>,
+    exporter: Option<Arc<Blackbox>>,
 }
 
 /// What each cost in one round.
@@ -125,11 +130,15 @@ impl Contenders {
     }
 
     async fn round(&self, tls: bool, at_once: usize, size: Size, ours_first: bool) -> Result<Round, Error> {
-        let ours = || drive(size.probes, at_once, CpuTime::of_self, |number| self.ours.probe(tls, number));
+        let ours = || {
+            let client = Arc::clone(&self.ours);
+            let probe = move |number| Arc::clone(&client).probe(tls, number);
+            drive(size.probes, at_once, CpuTime::of_self, probe)
+        };
         let bare = || {
-            drive(size.probes, at_once, CpuTime::of_self, |number| {
-                self.bare.probe(tls, self.server.address(tls, number))
-            })
+            let (client, server) = (Arc::clone(&self.bare), Arc::clone(&self.server));
+            let probe = move |number| Arc::clone(&client).probe(tls, server.address(tls, number));
+            drive(size.probes, at_once, CpuTime::of_self, probe)
         };
         let (ours, bare) = if ours_first {
             let ours = ours().await?;
@@ -140,7 +149,8 @@ impl Contenders {
         };
         let exporter = match &self.exporter {
             Some(exporter) => {
-                let probe = |number| async move { exporter.probe(&self.server.url(tls, number)).await };
+                let (client, server) = (Arc::clone(exporter), Arc::clone(&self.server));
+                let probe = move |number| Arc::clone(&client).probe(server.url(tls, number));
                 Some(drive(size.exporter_probes, at_once, || exporter.cpu(), probe).await?)
             }
             None => None,

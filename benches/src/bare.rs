@@ -52,7 +52,7 @@ impl Bare {
     /// # Errors
     ///
     /// Whatever goes wrong on the way.
-    pub async fn probe(&self, tls: bool, to: SocketAddr) -> Result<(), Error> {
+    pub async fn probe(self: Arc<Self>, tls: bool, to: SocketAddr) -> Result<(), Error> {
         let stream = TcpStream::connect(to).await.map_err(Error::io("connect"))?;
         stream.set_nodelay(true).map_err(Error::io("set TCP_NODELAY"))?;
         if tls {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,7 +101,7 @@ impl Blackbox {
     /// # Errors
     ///
     /// When the probe did not succeed.
-    pub async fn probe(&self, url: &str) -> Result<(), Error> {
+    pub async fn probe(self: Arc<Self>, url: String) -> Result<(), Error> {
         let failed = |e: hyper::Error| Error::part(PROGRAM, e);
         let mut sender = match self.take() {
             Some(sender) => sender,

@@ -1,10 +1,9 @@
 //! Sending many probes, some at once, and counting what they cost.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 
 use crate::{CpuTime, Error};
 
@@ -22,6 +21,9 @@ pub struct Cost {
 
 /// Sends `count` probes, `at_once` of them at the same time, and says what each cost.
 ///
+/// Many at once are sent by as many tasks, each of which sends one after another, as a prober's workers
+/// do. In one task together they would share its budget of cooperation, and be polled for nothing.
+///
 /// # Errors
 ///
 /// The first probe's that fails: a benchmark of failing probes means nothing.
@@ -29,30 +31,29 @@ pub async fn drive<P>(
     count: usize,
     at_once: usize,
     cpu: impl Fn() -> Result<CpuTime, Error>,
-    probe: impl Fn(usize) -> P,
+    probe: impl Fn(usize) -> P + Send + Sync + 'static,
 ) -> Result<Cost, Error>
 where
-    P: Future<Output = Result<(), Error>>,
+    P: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let timed = |number: usize| {
-        let probe = probe(number);
-        async move {
-            let started = Instant::now();
-            probe.await.map(|()| started.elapsed())
-        }
-    };
-    let mut walls = Vec::with_capacity(count);
     let (started, cpu_before) = (Instant::now(), cpu()?);
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut walls = Vec::with_capacity(count);
     if at_once <= 1 {
-        for number in 0..count {
-            walls.push(timed(number).await?);
-        }
+        work(&probe, &next, count, &mut walls).await?;
     } else {
-        let mut numbers = 0..count;
-        let mut running: FuturesUnordered<_> = numbers.by_ref().take(at_once).map(timed).collect();
-        while let Some(wall) = running.next().await {
-            walls.push(wall?);
-            running.extend(numbers.next().map(timed));
+        let probe = Arc::new(probe);
+        let workers: Vec<_> = (0..at_once.min(count))
+            .map(|_| {
+                let (probe, next) = (Arc::clone(&probe), Arc::clone(&next));
+                tokio::spawn(async move {
+                    let mut walls = Vec::new();
+                    work(&*probe, &next, count, &mut walls).await.map(|()| walls)
+                })
+            })
+            .collect();
+        for worker in workers {
+            walls.extend(worker.await.map_err(|e| Error::part("worker", e))??);
         }
     }
     let (elapsed, used) = (started.elapsed(), cpu()?.since(cpu_before));
@@ -63,4 +64,25 @@ where
         wall: walls.get(count / 2).copied().unwrap_or_default(),
         per_second: f64::from(probes) / elapsed.as_secs_f64(),
     })
+}
+
+/// Sends one probe after another until all numbers are taken.
+async fn work<P>(
+    probe: &impl Fn(usize) -> P,
+    next: &AtomicUsize,
+    count: usize,
+    walls: &mut Vec<Duration>,
+) -> Result<(), Error>
+where
+    P: Future<Output = Result<(), Error>>,
+{
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= count {
+            return Ok(());
+        }
+        let started = Instant::now();
+        probe(number).await?;
+        walls.push(started.elapsed());
+    }
 }

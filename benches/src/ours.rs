@@ -49,7 +49,7 @@ impl Ours {
     /// # Errors
     ///
     /// When the verdict is not that the server was reached.
-    pub async fn probe(&self, tls: bool, number: usize) -> Result<(), Error> {
+    pub async fn probe(self: Arc<Self>, tls: bool, number: usize) -> Result<(), Error> {
         let targets = if tls { &self.secured } else { &self.plain };
         let target = targets[number % targets.len()].clone();
         let trace = Trace::new(target, Arc::clone(&self.vantage)).without_last_try();

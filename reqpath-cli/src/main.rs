@@ -15,6 +15,10 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Command};
 
+/// A trace makes some sixty small allocations, and a prober some thousand traces a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
