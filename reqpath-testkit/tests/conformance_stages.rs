@@ -7,11 +7,12 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
-use reqpath_core::{Addresses, Destination, Dialled, KernelInfo, PeerAddr, Route};
+use reqpath_core::{Addresses, Destination, Dialled, KernelInfo, PeerAddr, Route, Target};
 use reqpath_stages::client::{Client, ClientOptions};
 use reqpath_stages::dns::{Dns, DnsOptions};
-use reqpath_stages::http::{Http, HttpOptions, Tunnel};
+use reqpath_stages::http::{Clock, ClockOptions, Http, HttpOptions, Tunnel};
 use reqpath_stages::tcp::{Tcp, TcpOptions};
 use reqpath_stages::tls::{Bundle, Tls, TlsOptions, Trust};
 use reqpath_testkit::FakeVantage;
@@ -178,4 +179,55 @@ fn tunnel() {
         })
         .world("no proxy", || host().build())
         .check();
+}
+
+#[test]
+fn clock() {
+    let says = |bytes: &'static str| move || host().tcp(SERVER, Dial::answers(bytes)).build();
+    let mut options = ClockOptions::default();
+    options.from = vec![Target::get("http://192.0.2.7/").unwrap()];
+    conformance::stage(Clock::new(options))
+        // It records that it asked as any request is recorded, and its causes are those of the request's stage.
+        .also_records("http")
+        .beside(reqpath_stages::http::CAUSES.iter().copied())
+        .given(|at, cx| cx.hand_on(at, Destination::of(cx.target())))
+        .world("a good clock", says("HTTP/1.1 200 OK\r\ndate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\n"))
+        .world("no date", says(OK))
+        .world("a date that is none", says("HTTP/1.1 200 OK\r\ndate: \x1b[31myesterday\r\n\r\n"))
+        .world("a server that says nothing", || host().tcp(SERVER, Exchange::hold).build())
+        .world("nobody there", || host().tcp(SERVER, Dial::refused()).build())
+        .check();
+}
+
+#[test]
+fn every_stage_is_held_to_the_rules() {
+    let stages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reqpath-stages");
+    let suite = include_str!("conformance_stages.rs");
+    let found: Vec<String> = sources(&stages).iter().flat_map(|path| stages_in(path)).collect();
+    assert!(found.len() >= 7, "the stages of the facade were not found, only {found:?}");
+    let missing: Vec<_> =
+        found.iter().filter(|name| !suite.contains(&format!("conformance::stage({name}::new("))).collect();
+    assert!(missing.is_empty(), "no conformance test of {missing:?}");
+}
+
+/// The names of what is a public stage in a file, its tests aside.
+fn stages_in(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let names = product.lines().filter_map(|line| line.strip_prefix("impl Stage for "));
+    names.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric()).collect()).collect()
+}
+
+/// Every source file of the stage crates.
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("tests") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+    found
 }

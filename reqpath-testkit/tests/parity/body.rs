@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// How a member of the evidence may differ.
 #[derive(Clone, Copy)]
-enum How {
+pub(crate) enum How {
     /// Its value; it must be there in both, or in neither.
     Value,
     /// The numbers in its words.
@@ -25,8 +25,11 @@ enum How {
     Wholly,
 }
 
-/// Kind of evidence (`*` for any), member (`*_us` for all that end so), how it may differ, and why.
-const DIFFERS: &[(&str, &str, How, &str)] = &[
+/// Kind of evidence (`*` for any), member (`*_us` for all that end so, `header date` for that header), how it may differ, and why.
+pub(crate) type Differs = (&'static str, &'static str, How, &'static str);
+
+/// What differs always.
+const DIFFERS: &[Differs] = &[
     (
         "http.exchange",
         "max_gap_us",
@@ -72,12 +75,12 @@ pub(crate) fn target(url: &str) -> Target {
 
 /// A real part, held as long as it is looked at.
 pub(crate) struct Real {
-    address: SocketAddr,
-    _part: Box<dyn Any>,
+    pub(crate) address: SocketAddr,
+    _part: Box<dyn Any + Send>,
 }
 
 impl Real {
-    pub(crate) fn of(address: SocketAddr, part: impl Any) -> Self {
+    pub(crate) fn of(address: SocketAddr, part: impl Any + Send) -> Self {
         Self { address, _part: Box::new(part) }
     }
 
@@ -99,6 +102,18 @@ pub(crate) fn compare(
     real: Real,
     fake: impl FnOnce(SocketAddr) -> Arc<FakeVantage>,
 ) -> Report {
+    compare_but(&[], url, road, real, fake)
+}
+
+/// Walks both places and compares all but these too.
+#[track_caller]
+pub(crate) fn compare_but(
+    but: &[Differs],
+    url: &str,
+    road: Road,
+    real: Real,
+    fake: impl FnOnce(SocketAddr) -> Arc<FakeVantage>,
+) -> Report {
     let target = target(
         &url.replace("ADDRESS", &real.address.to_string()).replace("PORT", &real.address.port().to_string()),
     );
@@ -111,14 +126,20 @@ pub(crate) fn compare(
     if let Err(unmet) = vantage.verify() {
         panic!("{unmet}\n{}", text(&in_memory));
     }
-    same(&on_sockets, &in_memory);
+    same_but(but, &on_sockets, &in_memory);
     in_memory
 }
 
 /// Fails unless both saw the same.
 #[track_caller]
 pub(crate) fn same(on_sockets: &Report, in_memory: &Report) {
-    let (a, b) = (comparable(on_sockets), comparable(in_memory));
+    same_but(&[], on_sockets, in_memory);
+}
+
+/// Fails unless both saw the same, but for these too.
+#[track_caller]
+pub(crate) fn same_but(but: &[Differs], on_sockets: &Report, in_memory: &Report) {
+    let (a, b) = (comparable(but, on_sockets), comparable(but, in_memory));
     assert!(
         a == b,
         "the evidence differs\non sockets: {a:#}\nin memory: {b:#}\n\non sockets\n{}\nin memory\n{}",
@@ -128,7 +149,7 @@ pub(crate) fn same(on_sockets: &Report, in_memory: &Report) {
 }
 
 /// What must be the same: verdict, findings, and evidence without what may differ.
-fn comparable(report: &Report) -> Value {
+fn comparable(but: &[Differs], report: &Report) -> Value {
     let verdict = report.verdict.as_ref().unwrap();
     let mut findings: Vec<_> =
         report.findings.iter().map(|finding| (finding.code.clone(), finding.weight)).collect();
@@ -136,10 +157,10 @@ fn comparable(report: &Report) -> Value {
     let mut seen: Vec<Value> = Vec::new();
     for observation in &report.observations {
         let mut data = observation.value().into_owned();
-        if differs(observation.kind(), "").is_some() {
+        if differs(but, observation.kind(), "").is_some() {
             continue;
         }
-        strip(observation.kind(), &mut data);
+        strip(but, observation.kind(), &mut data);
         seen.push(serde_json::json!({
             "kind": observation.kind(),
             "subject": observation.subject,
@@ -158,8 +179,8 @@ fn comparable(report: &Report) -> Value {
     })
 }
 
-fn differs(kind: &str, member: &str) -> Option<How> {
-    let rule = DIFFERS.iter().find(|(of, name, ..)| {
+fn differs(but: &[Differs], kind: &str, member: &str) -> Option<How> {
+    let rule = but.iter().chain(DIFFERS).find(|(of, name, ..)| {
         let same = match name.strip_prefix('*') {
             Some(ending) => member.ends_with(ending) && !member.is_empty(),
             None => *name == member,
@@ -169,16 +190,22 @@ fn differs(kind: &str, member: &str) -> Option<How> {
     rule.map(|(_, _, how, _)| *how)
 }
 
-fn strip(kind: &str, value: &mut Value) {
+fn strip(but: &[Differs], kind: &str, value: &mut Value) {
     match value {
-        Value::Array(list) => list.iter_mut().for_each(|child| strip(kind, child)),
+        Value::Array(list)
+            if let [Value::String(name), Value::String(_)] = list.as_slice()
+                && differs(but, kind, &format!("header {name}")).is_some() =>
+        {
+            list.truncate(1);
+        }
+        Value::Array(list) => list.iter_mut().for_each(|child| strip(but, kind, child)),
         Value::Object(map) => {
-            map.retain(|name, _| !matches!(differs(kind, name), Some(How::Wholly)));
+            map.retain(|name, _| !matches!(differs(but, kind, name), Some(How::Wholly)));
             for (name, child) in map {
-                match differs(kind, name) {
+                match differs(but, kind, name) {
                     Some(How::Numbers) => *child = without_numbers(child),
                     Some(_) => *child = "(may differ)".into(),
-                    None => strip(kind, child),
+                    None => strip(but, kind, child),
                 }
             }
         }

@@ -11,7 +11,11 @@
 
 mod body;
 mod dns;
+#[cfg(unix)]
+mod h2;
 mod http;
 #[cfg(target_os = "linux")]
 mod lab;
 mod tls;
+#[cfg(target_os = "linux")]
+mod tunnel;
