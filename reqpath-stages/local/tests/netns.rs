@@ -5,9 +5,11 @@
 
 use std::fs;
 use std::future::Future;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{chroot, symlink};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -33,7 +35,12 @@ fn now<T>(look: impl Future<Output = T>) -> T {
 fn road() -> Option<(Lab, HostChild)> {
     let client = HostSpec::new("client").knows("shop.test", "server");
     let lab = lab::or_skip(Lab::builder().host(client).host("server").link("client", "server").build())?;
-    let process = lab["client"].command("sleep").arg("1000").env("PLACE", "client").spawn().unwrap();
+    let cat = lab["client"].command("cat").env("PLACE", "client");
+    let mut process = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // One that is only just started has no environment to show yet; one that answers does.
+    let mut said = [0];
+    process.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+    process.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
     Some((lab, process))
 }
 
