@@ -128,7 +128,7 @@ impl Case {
     }
 
     /// All evidence of a kind about this subject or anything within it, in order.
-    pub fn of<'a, E: Evidence>(&'a self, at: &'a Subject) -> impl Iterator<Item = Seen<'a, E>> {
+    pub fn of<'a, E: Evidence>(&'a self, at: &Subject) -> impl Iterator<Item = Seen<'a, E>> {
         let known = self.kinds & const { bit(E::KIND) } != 0;
         let (all, places): (&[Observation], &[usize]) = match self.observations.len() {
             _ if !known => (&[], &[]),
@@ -152,7 +152,7 @@ impl Case {
     /// # Errors
     ///
     /// [`Decline::Absent`] where there is none, so that a recogniser can write `?`.
-    pub fn first<'a, E: Evidence>(&'a self, at: &'a Subject) -> Result<Seen<'a, E>, Decline> {
+    pub fn first<'a, E: Evidence>(&'a self, at: &Subject) -> Result<Seen<'a, E>, Decline> {
         self.of(at).next().ok_or(Decline::Absent)
     }
 
@@ -161,7 +161,7 @@ impl Case {
     /// # Errors
     ///
     /// [`Decline::Absent`] where there is none, so that a recogniser can write `?`.
-    pub fn last<'a, E: Evidence>(&'a self, at: &'a Subject) -> Result<Seen<'a, E>, Decline> {
+    pub fn last<'a, E: Evidence>(&'a self, at: &Subject) -> Result<Seen<'a, E>, Decline> {
         self.of(at).last().ok_or(Decline::Absent)
     }
 
