@@ -37,13 +37,20 @@ pub(super) fn nominate(round: &[Sample<'_>]) -> Option<Nomination> {
     }
     let columns = columns(round);
     let all = hypotheses::all(&columns, round, &Exact::up_to(round.len()));
-    let better = |a: &&Hypothesis, b: &&Hypothesis| a.p.total_cmp(&b.p);
+    // The kernel deals out ports by destination, so that a range of them may stand for an address or anything
+    // that goes with one: a range is named where nothing else is.
+    let is_range = |column: usize, rule: &Rule| columns[column].name.ends_with("port") && rule.is_range();
+    let nominated = all.iter().filter(|hypothesis| hypothesis.p <= NOMINATES);
     // The first of equals, by the order in which attributes were met.
-    let best = all.iter().min_by(better).filter(|best| best.p <= NOMINATES)?;
+    let best = nominated.min_by(|a, b| {
+        let last = |of: &Hypothesis| is_range(of.column, &of.rule);
+        last(a).cmp(&last(b)).then(a.p.total_cmp(&b.p))
+    })?;
     let members = columns[best.column].members(&best.rule);
     let mut attributes = vec![(columns[best.column].name.to_owned(), best.rule.clone())];
     for (place, column) in columns.iter().enumerate().filter(|(place, _)| *place != best.column) {
-        let of_column = all.iter().filter(|hypothesis| hypothesis.column == place);
+        let of_column =
+            all.iter().filter(|hypothesis| hypothesis.column == place && !is_range(place, &hypothesis.rule));
         let mut alike = of_column.filter(|hypothesis| column.members(&hypothesis.rule) == members);
         attributes.extend(alike.next().map(|alike| (column.name.to_owned(), alike.rule.clone())));
     }

@@ -30,6 +30,11 @@ impl Rule {
         }
     }
 
+    /// Whether it is all numbers from one on, or below one.
+    pub(super) fn is_range(&self) -> bool {
+        matches!(self, Self::AtLeast(_) | Self::Below(_))
+    }
+
     /// The values in words.
     pub(super) fn told(&self, attribute: &str) -> String {
         let amount = |bound: u64| match attribute {

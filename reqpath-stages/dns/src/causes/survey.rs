@@ -94,6 +94,7 @@ impl<'a> Survey<'a> {
                 }
             }
         }
+        servers.sort_by_key(|server| road.turn_of(server.address));
         Ok(Self { road, servers, resolvers, search })
     }
 
@@ -238,6 +239,13 @@ impl<'a> Road<'a> {
             Self::System(seen) => seen.time_us,
             Self::Given(seen) => seen.time_us,
         }
+    }
+
+    /// When a server had its turn, where the road tells: samples that are compared begin with one each.
+    fn turn_of(&self, server: PeerAddr) -> usize {
+        let Self::Given(seen) = self else { return 0 };
+        let asked = seen.passed_over.iter().chain(seen.settled_by.as_ref());
+        asked.clone().position(|asked| *asked == server).unwrap_or(usize::MAX)
     }
 
     /// What the client got, as a clause.
