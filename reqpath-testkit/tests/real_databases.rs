@@ -317,3 +317,24 @@ fn five_at_once_do_not_meet() {
         thread.join().unwrap();
     }
 }
+
+#[test]
+fn a_server_that_does_not_come_up_is_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    // Whoever opens it for reading waits until somebody writes, and nobody does.
+    let never = directory.path().join("never");
+    assert!(Command::new("mkfifo").arg(&never).status().unwrap().success());
+    let (never, little) = (never.display(), Duration::from_secs(2));
+    // It reads the one before it does anything, and the other when it is nearly ready.
+    let postgres = Postgres::builder().setting("include", &never).within(little).start().map(drop);
+    let mariadb = MariaDb::builder().option(&format!("init-file={never}")).within(little).start().map(drop);
+    for (refused, wrote) in [(postgres, "it wrote nothing"), (mariadb, "[Note]")] {
+        match refused {
+            Err(error @ RealError::NotReady { .. }) => {
+                let said = error.to_string();
+                assert!(said.contains("was not ready after 2s") && said.contains(wrote), "{said}");
+            }
+            other => assert!(require(other).is_none(), "it started"),
+        }
+    }
+}

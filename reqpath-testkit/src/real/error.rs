@@ -58,10 +58,22 @@ pub enum RealError {
     },
 
     /// The part runs, but has not said that it is ready.
-    #[error("{part} was not ready after {after:?}: {output}")]
+    #[error("{part} was not ready after {after:?}: {}", said(.output))]
     #[non_exhaustive]
     NotReady {
         /// The part that was waited for.
+        part: String,
+        /// How long it was waited for.
+        after: Duration,
+        /// The end of what it wrote.
+        output: String,
+    },
+
+    /// The part runs, and did not answer what it was asked.
+    #[error("{part} did not answer within {after:?}: {}", said(.output))]
+    #[non_exhaustive]
+    NoAnswer {
+        /// The part that was asked.
         part: String,
         /// How long it was waited for.
         after: Duration,
@@ -101,6 +113,10 @@ impl RealError {
         let doing = doing.into();
         move |source| Self::Machine { doing, source }
     }
+}
+
+fn said(output: &str) -> &str {
+    if output.is_empty() { "it wrote nothing" } else { output }
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -72,7 +72,7 @@ pub struct MariaDb {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MariaDbBuilder {
     place: Place,
     account: Account,
@@ -80,6 +80,7 @@ pub struct MariaDbBuilder {
     certificate: Option<(Vec<u8>, Vec<u8>)>,
     clients: Option<Vec<u8>>,
     statements: String,
+    patience: Duration,
 }
 
 impl MariaDb {
@@ -106,7 +107,7 @@ impl MariaDb {
     ///
     /// # Errors
     ///
-    /// At the first statement it refuses, in its own words.
+    /// At the first statement it refuses, in its own words, and after two minutes without an answer.
     pub fn sql(&self, statements: &str) -> Result<String, RealError> {
         let program = find::system_program("mariadb (client)", "mariadb", INSTALL)?;
         let mut command = Command::new(program);
@@ -115,7 +116,7 @@ impl MariaDb {
             .args(["--no-defaults", "--batch", "--skip-column-names", "--user=root", "--socket"])
             .arg(self.room.join(SOCKET))
             .args(self.account.database.iter().map(|database| format!("--database={database}")));
-        client::ask(PART, &mut command, statements)
+        client::ask(PART, &mut command, statements, self.log())
     }
 
     /// What it logged.
@@ -140,6 +141,20 @@ impl MariaDb {
     #[must_use]
     pub const fn leash(&mut self) -> &mut Leash {
         &mut self.leash
+    }
+}
+
+impl Default for MariaDbBuilder {
+    fn default() -> Self {
+        Self {
+            place: Place::default(),
+            account: Account::default(),
+            lines: Vec::new(),
+            certificate: None,
+            clients: None,
+            statements: String::new(),
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -201,11 +216,18 @@ impl MariaDbBuilder {
         self
     }
 
+    /// Gives it this long to accept connections, instead of 30 s.
+    #[must_use]
+    pub const fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Starts it; it accepts connections, and has what it was given, when this returns.
     ///
     /// # Errors
     ///
-    /// When it is not installed, or refuses a setting or a statement, in its own words.
+    /// When it is not installed, does not come up in time, or refuses a setting or a statement, in its own words.
     pub fn start(self) -> Result<MariaDb, RealError> {
         let binary = find::system_program(PART, "mariadbd", INSTALL)?;
         let template = TEMPLATES.of(&binary, prepared)?;
@@ -222,9 +244,9 @@ impl MariaDbBuilder {
             command.arg(option("--defaults-file=", &self.furnish(&room, address)?));
             let mut leash = Leash::hold(PART, &command, "TERM", &room)?;
             let output = leash.output().clone();
-            match leash
-                .wait_ready(PATIENCE, || Ok(output.text().contains("ready for connections.").then_some(())))
-            {
+            match leash.wait_ready(self.patience, || {
+                Ok(output.text().contains("ready for connections.").then_some(()))
+            }) {
                 Ok(()) => {
                     drop(reserved);
                     return self.settled(leash, address, room);

@@ -61,6 +61,7 @@ pub struct Postgres {
 /// let started = Postgres::builder()
 ///     .on([127, 0, 0, 1])
 ///     .setting("statement_timeout", "250ms")
+///     .within(std::time::Duration::from_secs(60))                 // this machine is slow
 ///     .rule("hostssl all all all cert")                           // no password, a certificate
 ///     .certificate(leaf.chain_pem(), leaf.key_pem())
 ///     .client_authority(authority.certificate_pem())
@@ -71,7 +72,7 @@ pub struct Postgres {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PostgresBuilder {
     place: Place,
     account: Account,
@@ -80,6 +81,7 @@ pub struct PostgresBuilder {
     certificate: Option<(Vec<u8>, Vec<u8>)>,
     clients: Option<Vec<u8>>,
     statements: String,
+    patience: Duration,
 }
 
 impl Postgres {
@@ -106,7 +108,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// At the first statement it refuses, in its own words.
+    /// At the first statement it refuses, in its own words, and after two minutes without an answer.
     pub fn sql(&self, statements: &str) -> Result<String, RealError> {
         self.sql_in(self.account.database.as_deref().unwrap_or("postgres"), statements)
     }
@@ -150,7 +152,7 @@ impl Postgres {
             .arg(self.room.path())
             .args(["--port", &self.address.port().to_string(), "--username=postgres"])
             .args(["--dbname", database]);
-        client::ask(PART, &mut command, statements)
+        client::ask(PART, &mut command, statements, self.log())
     }
 
     fn open_accounts(&self) -> Result<(), RealError> {
@@ -167,6 +169,21 @@ impl Postgres {
         match statements.as_str() {
             "" => Ok(()),
             some => self.sql_in("postgres", some).map(drop),
+        }
+    }
+}
+
+impl Default for PostgresBuilder {
+    fn default() -> Self {
+        Self {
+            place: Place::default(),
+            account: Account::default(),
+            settings: Vec::new(),
+            rules: Vec::new(),
+            certificate: None,
+            clients: None,
+            statements: String::new(),
+            patience: PATIENCE,
         }
     }
 }
@@ -238,11 +255,18 @@ impl PostgresBuilder {
         self
     }
 
+    /// Gives it this long to accept connections, instead of 30 s.
+    #[must_use]
+    pub const fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Starts it; it accepts connections, and has what it was given, when this returns.
     ///
     /// # Errors
     ///
-    /// When it is not installed, or refuses a setting, a rule or a statement, in its own words.
+    /// When it is not installed, does not come up in time, or refuses a setting, a rule or a statement, in its own words.
     pub fn start(self) -> Result<Postgres, RealError> {
         let binary = binary()?;
         let programs = binary.parent().map(Path::to_owned).unwrap_or_default();
@@ -260,7 +284,7 @@ impl PostgresBuilder {
             command.env("LC_ALL", "C").arg("-D").arg(&data);
             // This signal ends sessions at once, where TERM would wait for their clients.
             let mut leash = Leash::hold(PART, &command, "INT", &room)?;
-            match leash.wait_ready(PATIENCE, || Ok(is_ready(&data))) {
+            match leash.wait_ready(self.patience, || Ok(is_ready(&data))) {
                 Ok(()) => {
                     drop(reserved);
                     let postgres = Postgres { leash, address, account: self.account, programs, room };

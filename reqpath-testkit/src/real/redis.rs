@@ -87,7 +87,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// When it answers with an error, in its own words.
+    /// When it answers with an error, in its own words, and after two minutes without an answer.
     pub fn command(&self, words: &[&str]) -> Result<String, RealError> {
         let program = find::system_program("redis-cli", "redis-cli", INSTALL)?;
         let mut client = Command::new(program);
@@ -95,7 +95,7 @@ impl Redis {
         if let Some(password) = &self.password {
             client.env("REDISCLI_AUTH", password);
         }
-        client::ask(PART, &mut client, "")
+        client::ask(PART, &mut client, "", self.log())
     }
 
     /// What it logged.
