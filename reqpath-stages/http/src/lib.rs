@@ -37,9 +37,9 @@ mod probe;
 
 pub use causes::CAUSES;
 pub use evidence::{
-    Asked, Body, Closed, Coding, End, Exchange, Headers, Protocol, Redirect, Reuse, ReuseOutcome,
-    TunnelAnswer,
+    Asked, Body, Closed, Coding, End, Exchange, Gave, Headers, Passage, Protocol, Redirect, Reuse,
+    ReuseOutcome, Try, TunnelAnswer,
 };
 pub use options::{HttpOptions, Version};
-pub use origin::{Origin, origin};
+pub use origin::{Made, Origin, made, origin};
 pub use probe::{Clock, ClockOptions, Http, Tunnel};

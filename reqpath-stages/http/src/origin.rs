@@ -19,9 +19,11 @@
 //! ```
 
 mod fingerprints;
+mod made;
 
 use std::borrow::Cow;
 
+pub use self::made::{Made, made};
 use crate::Exchange;
 
 /// Who made an answer, and what says so.

@@ -3,8 +3,8 @@
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, exchange, otherwise, peer};
-use crate::evidence::Redirect;
-use crate::origin::origin;
+use crate::evidence::{Gave, Passage, Redirect};
+use crate::origin::{made, origin};
 
 cause! {
     /// An answer came back, and it is an error that no finer cause explains.
@@ -13,7 +13,12 @@ cause! {
     /// A 4xx ends it only where a proxy made the answer itself, as its own error page, `Proxy-Status` or
     /// another mark of its hand shows: then the request never reached the application.
     /// A 4xx of the application is an answer like any other, and only worth a warning.
-    /// Where nothing in the answer proves who made it, that is said.
+    /// Log lines of this very request say it better than the answer does, and then count alone.
+    /// Where nothing proves who made it, that is said.
+    ///
+    /// The status is a rule of thumb, no more: 500 is mostly the application's code, 502 mostly an
+    /// upstream that was reached and broke, 504 one that was waited for in vain. An application may send
+    /// any of them itself, a proxy fail with 500, and an `error_page` turn one into another.
     /// `--expect-status` settles what counts as an error.
     ///
     /// # What to do
@@ -41,13 +46,14 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
-        explains(&["http.response.unexpected"]),
+        // Of its own kind: the answer that a hop passed on, further in.
+        explains(&["http.response.unexpected", "http.error"]),
         twins(&["http.response.unexpected", "http.response.misdirected"]),
     }
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let seen = exchange(case, at)?;
+    let Ok(seen) = exchange(case, at) else { return passed_on(case, at) };
     if !seen.answered() {
         return Err(otherwise(case, &seen));
     }
@@ -64,21 +70,56 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if expected.iter().any(|range| range.holds(status)) {
         return Err(Decline::not(format!("{line} was expected"), &seen));
     }
-    let origin = origin(&seen);
-    let ends = status >= 500 || origin.maker.is_some();
+    let (origin, made) = (origin(&seen), made(case, at, status));
+    // Where the logs lead to the one who made it, the looks of the page say nothing more.
+    let ends = status >= 500 || if made.known { made.by_proxy } else { origin.maker.is_some() };
     if !ends && !expected.is_empty() {
         return Err(Decline::not(
             format!("{line} is the application's own answer, as far as can be told"),
             &seen,
         ));
     }
-    let summary = format!("{} answered {} with {line}; {}", peer(&seen), asked(&seen), origin.said());
+    let said = match (made.said(), made.known || origin.maker.is_none()) {
+        (said, _) if said.is_empty() => origin.said(),
+        (said, true) => said,
+        (said, false) => format!("{said}; {}", origin.said()),
+    };
+    let summary = format!("{} answered {} with {line}; {said}", peer(&seen), asked(&seen));
     let version = seen.version.unwrap_or_default();
+    let far = at.as_leg().map(|leg| &leg.to);
+    let alone = made.alone && made.hop.as_ref() == far;
     let finding = Finding::new(at, &seen, summary)
         .error(format!("{version} {line}"))
-        .behind(behind(status))
+        .behind(if alone { Behind::NOTHING } else { behind(status) })
         .next(seen.curl());
+    let finding = made.lines.iter().fold(finding, |finding, line| finding.citing(line));
     Ok(if ends { finding.ends_sample() } else { finding })
+}
+
+/// What was answered further in, where no request of ours entered: as the log of the hop before has it.
+fn passed_on(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let leg = at.as_leg().ok_or(Decline::Absent)?;
+    let line = case.of::<Passage>(at).filter(|line| line.hop == leg.from.as_str()).last();
+    let line = line.ok_or(Decline::Absent)?;
+    let status = line.status.filter(|status| *status >= 400).ok_or(Decline::Absent)?;
+    if line.gave() != Gave::PassedOn {
+        return Err(case.not(&line, || format!("the log of {} does not say that it passed it on", line.hop)));
+    }
+    if case.expected(at).status.iter().any(|range| range.holds(status)) {
+        return Err(case.not(&line, || format!("{status} was expected")));
+    }
+    let made = made(case, at, status);
+    let said = match made.said() {
+        said if said.is_empty() => String::new(),
+        said => format!("; {said}"),
+    };
+    let whom = line.upstream().unwrap_or(leg.to.as_str());
+    let summary = format!("{whom} answered {} with {status}, by the log of {}{said}", leg.from, line.hop);
+    let alone = made.alone && made.hop.as_ref() == Some(&leg.to);
+    let behind = if alone { Behind::NOTHING } else { behind(status) };
+    let finding = Finding::new(at, &line, summary).behind(behind);
+    let finding = made.lines.iter().fold(finding, |finding, line| finding.citing(line));
+    Ok(if status >= 500 || made.known && made.by_proxy { finding.ends_sample() } else { finding })
 }
 
 /// What a hop that answers so may have met behind it. Rules of thumb that hold for every proxy known here:

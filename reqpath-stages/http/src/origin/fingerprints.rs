@@ -66,10 +66,27 @@ fn apisix(exchange: &Exchange) -> Option<(Cow<'static, str>, String)> {
     if body.contains("Powered by <a href=\"https://apisix.apache.org/\">") {
         return made("APISIX", ITS_PAGE);
     }
-    let named = server(exchange).starts_with("apisix");
-    (named && failed(exchange) && body.contains("{\"error_msg\":"))
-        .then(|| made("APISIX", "the body is its `error_msg`"))?
+    let named = server(exchange).starts_with("apisix") && failed(exchange);
+    if named && APISIX_PLUGINS.iter().any(|words| body.starts_with("{\"message\":\"") && body.contains(words)) {
+        return made("APISIX", "the body is that of a plugin of its own");
+    }
+    (named && body.contains("{\"error_msg\":")).then(|| made("APISIX", "the body is its `error_msg`"))?
 }
+
+/// What APISIX's plugins say when they refuse a request.
+const APISIX_PLUGINS: [&str; 11] = [
+    "\"Missing API key in request\"",
+    "\"Invalid API key in request\"",
+    "\"Missing JWT token in request\"",
+    "\"JWT token invalid\"",
+    "\"failed to verify jwt\"",
+    "user key in JWT token\"",
+    "\"Missing authorization in request\"",
+    "\"Invalid user authorization\"",
+    "\"Your IP address is not allowed\"",
+    "\"Your referer host is not allowed\"",
+    "\"The consumer_name is forbidden.\"",
+];
 
 /// nginx and its relatives write `<hr><center>NAME/version</center>` under the title.
 fn nginx_family(exchange: &Exchange) -> Option<(Cow<'static, str>, String)> {
