@@ -42,6 +42,7 @@ struct Symptom {
     /// What may stand behind it.
     behind: Behind,
     code: &'static str,
+    /// The answer, where it is itself what is the matter.
     answer: Option<String>,
     silent: bool,
     /// How long the hop waited before it showed the symptom, where it can have waited for what is behind it.
@@ -130,7 +131,7 @@ impl<'a> Walk<'a> {
             of: (1, samples),
             behind: seen.behind,
             code: cause.code,
-            answer: status(end).map(str::to_owned),
+            answer: status(end).filter(|_| seen.ends_sample).map(str::to_owned),
             silent: cause.silent,
             waited: waited(end),
             direct: false,
@@ -243,9 +244,12 @@ impl<'a> Walk<'a> {
     /// What this hop asks beside the main road failed: whether that was seen.
     fn branch(&self, branch: &Hop, symptom: &Symptom, out: &mut Inwards) -> bool {
         let mut met = false;
-        for (sample, end) in self.entries(&branch.id).filter(|(_, end)| end.left == Left::Dead) {
-            let _ = end;
-            if let Some(killer) = self.killers.of_sample(sample) {
+        // What cannot be reached from elsewhere may be well guarded.
+        let native =
+            |end: &End| end.leg.as_leg().is_some_and(|leg| Some(&leg.from) == branch.branch_of.as_ref());
+        for (sample, _) in self.entries(&branch.id).filter(|(_, end)| end.left == Left::Dead && native(end)) {
+            // With its own symptoms there, so that the chain tells how it showed.
+            for killer in self.killers.with_symptoms(sample) {
                 out.links.extend(symptom.findings.iter().map(|&finding| (killer, finding)));
                 met = true;
             }
@@ -339,7 +343,7 @@ impl<'a> Walk<'a> {
         if deeper.is_empty() {
             // It was seen here too, and nothing has a name for it here: the name it has goes on inwards.
             let Some(end) = ghost else { return };
-            let answer = status(end).map(str::to_owned).or_else(|| symptom.answer.clone());
+            let answer = symptom.answer.clone().filter(|answer| status(end) == Some(answer));
             return self.from(next, Symptom { answer, waited: waited(end), ..symptom.clone() }, out);
         }
         for deeper in deeper {

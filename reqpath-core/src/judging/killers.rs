@@ -30,7 +30,14 @@ impl<'a> Killers<'a> {
 
     /// What killed the request with this number, if it died and something is known to have.
     pub(super) fn of_sample(&self, sample: u32) -> Option<usize> {
-        let end = self.deaths.ends.get(sample).filter(|end| end.left == Left::Dead)?;
+        self.with_symptoms(sample).first().copied()
+    }
+
+    /// The same, and after it its own symptoms with the same request: how it showed there.
+    pub(super) fn with_symptoms(&self, sample: u32) -> Vec<usize> {
+        let Some(end) = self.deaths.ends.get(sample).filter(|end| end.left == Left::Dead) else {
+            return Vec::new();
+        };
         let list = &self.found.list;
         let killed = |i: &usize| {
             let (cause, finding) = &list[*i];
@@ -49,7 +56,19 @@ impl<'a> Killers<'a> {
         let explained = |killer: usize| {
             self.relations.explaining(self.found, killer).any(|other| killers.contains(&other))
         };
-        killers.iter().copied().filter(|&killer| !explained(killer)).min().or(killers.first().copied())
+        let root =
+            killers.iter().copied().filter(|&killer| !explained(killer)).min().or(killers.first().copied());
+        let mut chain: Vec<usize> = root.into_iter().collect();
+        let mut next = 0;
+        while let Some(&at) = chain.get(next) {
+            next += 1;
+            for symptom in self.relations.explained_by(self.found, at) {
+                if killers.contains(&symptom) && !chain.contains(&symptom) {
+                    chain.push(symptom);
+                }
+            }
+        }
+        chain
     }
 
     /// What is known to be the matter with a request that entered further in: what killed it,
