@@ -33,6 +33,43 @@ impl Tls {
     pub fn new(options: TlsOptions) -> Result<Self, SetupError> {
         Ok(Self { setup: Arc::new(Setup::new(options)?) })
     }
+
+    /// Shakes hands over what was dialled, whatever the target's scheme: for protocols that begin in the clear
+    /// and agree on TLS first, as databases do.
+    ///
+    /// # Errors
+    ///
+    /// The probe's own trouble: nothing was handed on, a trust store cannot be used.
+    pub async fn secure(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
+        let dialled = cx
+            .take::<Dialled>(at)
+            .ok_or(Error::NothingHandedOn { stage: "tls", what: "an open connection" })?;
+        let beneath = cx.take::<Again>(at);
+        let peer = dialled.peer;
+        let at_peer = at.at_address(peer);
+        // On the heap of its own, so that requests in the clear do not carry its room.
+        match Box::pin(self.setup.shake(cx, &at_peer, dialled, Purpose::Road)).await? {
+            Shaken::Secured(tls, protocol) => {
+                if self.setup.speaks_nothing_else(protocol.as_deref()) {
+                    return Ok(Left::Dead);
+                }
+                cx.hand_on(at, Dialled::secured(tls, peer, protocol));
+                if let Some(beneath) = beneath {
+                    let setup = Arc::clone(&self.setup);
+                    cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath })));
+                }
+                Ok(Left::Alive)
+            }
+            Shaken::Failed(failed) => {
+                record_broken(cx, &at_peer, &failed);
+                let early = at.sample().is_none_or(|sample| sample < LOOKED_INTO);
+                if self.setup.options.side_looks && cx.role() == Role::Fresh && early {
+                    self.look_beside(cx, at, peer, beneath, failed);
+                }
+                Ok(Left::Dead)
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -70,34 +107,7 @@ impl Stage for Tls {
         if cx.target().scheme() != Scheme::Https {
             return Ok(Left::Alive);
         }
-        let dialled = cx
-            .take::<Dialled>(at)
-            .ok_or(Error::NothingHandedOn { stage: "tls", what: "an open connection" })?;
-        let beneath = cx.take::<Again>(at);
-        let peer = dialled.peer;
-        let at_peer = at.at_address(peer);
-        // On the heap of its own, so that requests in the clear do not carry its room.
-        match Box::pin(self.setup.shake(cx, &at_peer, dialled, Purpose::Road)).await? {
-            Shaken::Secured(tls, protocol) => {
-                if self.setup.speaks_nothing_else(protocol.as_deref()) {
-                    return Ok(Left::Dead);
-                }
-                cx.hand_on(at, Dialled::secured(tls, peer, protocol));
-                if let Some(beneath) = beneath {
-                    let setup = Arc::clone(&self.setup);
-                    cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath })));
-                }
-                Ok(Left::Alive)
-            }
-            Shaken::Failed(failed) => {
-                record_broken(cx, &at_peer, &failed);
-                let early = at.sample().is_none_or(|sample| sample < LOOKED_INTO);
-                if self.setup.options.side_looks && cx.role() == Role::Fresh && early {
-                    self.look_beside(cx, at, peer, beneath, failed);
-                }
-                Ok(Left::Dead)
-            }
-        }
+        self.secure(at, cx).await
     }
 }
 
