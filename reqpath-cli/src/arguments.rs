@@ -127,7 +127,7 @@ pub(crate) struct RoadArguments {
     /// Ask the zone's own servers too, and compare
     #[arg(long)]
     pub(crate) authority: bool,
-    /// Send so many fresh requests
+    /// Send so many fresh requests; with 24, what tells those that die from the others is found
     #[arg(short = 'n', long, value_name = "SAMPLES", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) samples: u32,
@@ -188,6 +188,9 @@ pub(crate) struct OutputArguments {
     /// Print the whole report as JSON (schema: `reqpath schema`)
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print the report as Markdown, for the channel of an incident
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
     /// Exit with 1 on warnings too
     #[arg(long, value_name = "WEIGHT")]
     pub(crate) fail_on: Option<FailOn>,
@@ -219,6 +222,9 @@ pub(crate) struct JudgeOutput {
     /// Print the whole report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print the report as Markdown, for the channel of an incident
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
     /// Exit with 1 on warnings too
     #[arg(long, value_name = "WEIGHT")]
     pub(crate) fail_on: Option<FailOn>,

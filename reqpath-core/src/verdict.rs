@@ -133,6 +133,9 @@ pub enum Verdict {
         /// The looks that would settle it.
         #[serde(default)]
         what_would_tell: Vec<String>,
+        /// What tells the samples that died from those that did not, where some came back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        separated_by: Vec<Separation>,
         /// The count.
         outcome: Outcome,
     },
@@ -178,15 +181,17 @@ impl Verdict {
     #[must_use]
     pub fn separated_by(&self) -> &[Separation] {
         match self {
-            Self::Reached { separated_by, .. } | Self::Degraded { separated_by, .. } => separated_by,
-            Self::Died { .. } | Self::Unknown { .. } | Self::Other(_) => &[],
+            Self::Reached { separated_by, .. }
+            | Self::Degraded { separated_by, .. }
+            | Self::Unknown { separated_by, .. } => separated_by,
+            Self::Died { .. } | Self::Other(_) => &[],
         }
     }
 
     /// The place for it, where there are two kinds of samples to tell apart.
     pub(crate) fn separated_by_mut(&mut self) -> Option<&mut Vec<Separation>> {
         match self {
-            Self::Reached { separated_by, .. } => Some(separated_by),
+            Self::Reached { separated_by, .. } | Self::Unknown { separated_by, .. } => Some(separated_by),
             // What changed during the trace has no symptom that lasted.
             Self::Degraded { separated_by, chain, .. } if !chain.is_empty() => Some(separated_by),
             _ => None,

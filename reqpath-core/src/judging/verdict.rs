@@ -115,10 +115,10 @@ fn several(grounds: Grounds<'_>, root: usize, open: &Open) -> Verdict {
     }
     let at = place(cause, finding, case);
     match unknown(at, &why, found, deaths, errors) {
-        Verdict::Unknown { at, why, mut what_would_tell, outcome } => {
+        Verdict::Unknown { at, why, mut what_would_tell, separated_by, outcome } => {
             what_would_tell.retain(|look| *look != open.look);
             what_would_tell.insert(0, open.look.clone());
-            Verdict::Unknown { at, why, what_would_tell, outcome }
+            Verdict::Unknown { at, why, what_would_tell, separated_by, outcome }
         }
         other => other,
     }
@@ -206,5 +206,6 @@ fn unknown(at: Option<At>, why: &str, found: &Found, deaths: &Deaths, errors: &[
             what_would_tell.push(text);
         }
     }
-    Verdict::Unknown { at, why: why.to_owned(), what_would_tell, outcome: deaths.outcome() }
+    let (why, separated_by, outcome) = (why.to_owned(), Vec::new(), deaths.outcome());
+    Verdict::Unknown { at, why, what_would_tell, separated_by, outcome }
 }
