@@ -211,6 +211,8 @@ impl Table {
              reqpath runs every stage of the road, records, judges and reports, without looks beside the road; \
              the bare client records nothing; the exporter is the packaged `prometheus-blackbox-exporter`, asked \
              over its `/probe`.\n\
+             Many at once are sent by as many tasks, each one probe after another; reqpath and the bare client share \
+             one process, whose allocator is mimalloc.\n\
              Processor time is user and system time of the client's process alone.\n\
              Each figure is the median of the rounds, with the smallest and the largest.\n\n\
              Machine: {}, {}.\n\n\
