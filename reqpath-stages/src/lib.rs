@@ -23,6 +23,8 @@ mod near;
 
 #[cfg(feature = "client")]
 pub use reqpath_client as client;
+#[cfg(feature = "db")]
+pub use reqpath_db as db;
 #[cfg(feature = "dns")]
 pub use reqpath_dns as dns;
 #[cfg(feature = "http")]
@@ -54,6 +56,8 @@ pub fn causes() -> impl Iterator<Item = &'static Cause> {
         tls::CAUSES,
         #[cfg(feature = "http")]
         http::CAUSES,
+        #[cfg(feature = "db")]
+        db::CAUSES,
         // What only several hops tell comes last: it rests on what all the others saw.
         #[cfg(feature = "road")]
         road::CAUSES,

@@ -3,6 +3,8 @@
 use reqpath_core::{CatalogueError, Pipeline};
 
 use crate::client::{Client, ClientOptions};
+#[cfg(feature = "db")]
+use crate::db::{Db, DbOptions, Secure};
 use crate::dns::{Dns, DnsOptions};
 use crate::http::{Clock, Http, HttpOptions, Tunnel};
 use crate::tcp::{Tcp, TcpOptions};
@@ -22,6 +24,10 @@ pub struct Road {
     pub tls: TlsOptions,
     /// The request.
     pub http: HttpOptions,
+    /// What is demanded of a database, where the road leads [to one](Road::to_database).
+    /// How it shakes hands is said by `tls`, as for everything else.
+    #[cfg(feature = "db")]
+    pub db: DbOptions,
     /// Whether the request takes a road of several hops, of which a path tells more than a URL does.
     /// It adds what only such a road can have: what is declared of its hops, and the causes that rest on it.
     /// A plain URL has none of that, and should not pay for it.
@@ -77,10 +83,33 @@ impl Road {
         }
         pipeline =
             pipeline.stage(Tcp::new(self.tcp)).stage(Tunnel::new()).stage(tls).stage(Http::new(self.http));
+        #[cfg(feature = "db")]
+        if self.whole {
+            pipeline = pipeline.causes(crate::db::CAUSES.iter().copied());
+        }
         #[cfg(feature = "road")]
         if self.whole {
             pipeline = pipeline.causes(crate::road::CAUSES.iter().copied());
         }
+        Ok(pipeline.build()?)
+    }
+
+    /// The pipeline of a leg to a database, which speaks another language over the same kind of connection.
+    ///
+    /// # Errors
+    ///
+    /// When options do not work together.
+    #[cfg(feature = "db")]
+    pub fn to_database(self) -> Result<Pipeline, SetupError> {
+        let mut options = self.db;
+        options.tls = self.tls;
+        let secure = Secure::new(&options).map_err(SetupError::Tls)?;
+        let pipeline = Pipeline::builder()
+            .stage(Client::new(self.client))
+            .stage(Dns::new(self.dns))
+            .stage(Tcp::new(self.tcp))
+            .stage(Db::new(&options))
+            .stage(secure);
         Ok(pipeline.build()?)
     }
 }
