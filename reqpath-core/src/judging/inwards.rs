@@ -214,8 +214,13 @@ impl<'a> Walk<'a> {
     fn behind(&self, hop: &'a Hop, mut symptom: Symptom, out: &mut Inwards) {
         if hop.kind.passes_packets() {
             // It never speaks itself: whatever was seen on the leg to it may come from behind it.
-            symptom.behind =
-                Behind { same: true, silent: symptom.silent, broken: !symptom.silent, branch: false };
+            let behind = symptom.behind;
+            symptom.behind = Behind {
+                same: true,
+                silent: behind.silent || symptom.silent,
+                broken: behind.broken || !symptom.silent && symptom.answer.is_none(),
+                branch: false,
+            };
         }
         if symptom.behind == Behind::NOTHING {
             return self.here(hop, &symptom, out);
@@ -344,7 +349,16 @@ impl<'a> Walk<'a> {
             // It was seen here too, and nothing has a name for it here: the name it has goes on inwards.
             let Some(end) = ghost else { return };
             let answer = symptom.answer.clone().filter(|answer| status(end) == Some(answer));
-            return self.from(next, Symptom { answer, waited: waited(end), ..symptom.clone() }, out);
+            return self.from(
+                next,
+                Symptom {
+                    silent: symptom.silent || answer.is_none(),
+                    answer,
+                    waited: waited(end),
+                    ..symptom.clone()
+                },
+                out,
+            );
         }
         for deeper in deeper {
             for &cause in &deeper.findings {

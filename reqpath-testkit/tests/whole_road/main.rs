@@ -1,0 +1,7 @@
+//! The whole road on real parts: each hop killed by each death it can have, and who is named for it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
+
+mod chain;
+mod deaths;
+mod fault;
