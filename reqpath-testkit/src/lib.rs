@@ -28,6 +28,7 @@ pub mod pki;
 pub mod real;
 #[cfg(feature = "scenarios")]
 pub mod scenario;
+mod times;
 pub mod vantage;
 
 pub use dns::FakeDns;

@@ -1,64 +1,10 @@
-//! How often a mock should be called, and what is said when it was not.
+//! What is said when a mock was not called as often as it should have been.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::{RangeFrom, RangeInclusive};
 
 use super::record::Seen;
-
-/// How many requests a test expects: `2`, `1..` or `1..=3`.
-///
-/// ```
-/// use reqpath_testkit::mock::{MockUpstream, Times};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let some: Times = (1..=3).into();
-/// let mock = MockUpstream::builder().expect(some).start()?;
-/// assert!(mock.verify().is_err());                 // none came
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
-    least: u64,
-    most: Option<u64>,
-}
-
-impl Times {
-    pub(super) fn holds(self, count: u64) -> bool {
-        count >= self.least && self.most.is_none_or(|most| count <= most)
-    }
-}
-
-impl From<u64> for Times {
-    fn from(exactly: u64) -> Self {
-        Self { least: exactly, most: Some(exactly) }
-    }
-}
-
-impl From<RangeFrom<u64>> for Times {
-    fn from(range: RangeFrom<u64>) -> Self {
-        Self { least: range.start, most: None }
-    }
-}
-
-impl From<RangeInclusive<u64>> for Times {
-    fn from(range: RangeInclusive<u64>) -> Self {
-        Self { least: *range.start(), most: Some(*range.end()) }
-    }
-}
-
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.least, self.most) {
-            (0, Some(0)) => f.write_str("no request"),
-            (1, Some(1)) => f.write_str("1 request"),
-            (least, Some(most)) if least == most => write!(f, "{least} requests"),
-            (least, Some(most)) => write!(f, "{least} to {most} requests"),
-            (least, None) => write!(f, "at least {least} request(s)"),
-        }
-    }
-}
+use crate::times::Times;
 
 /// An expectation of a mock that was not met; its text lists what was received.
 ///
@@ -96,8 +42,10 @@ impl fmt::Display for Unmet {
         match expected {
             Some(expected) => write!(
                 f,
-                "{name} at {address} expected {expected}, received {} over {} connection(s)",
-                seen.request_count, seen.connection_count
+                "{name} at {address} expected {}, received {} over {} connection(s)",
+                requests(*expected),
+                seen.request_count,
+                seen.connection_count
             )?,
             None => write!(f, "{name} at {address} could not follow its script")?,
         }
@@ -121,5 +69,15 @@ impl fmt::Display for Unmet {
             0 => Ok(()),
             more => write!(f, "\n  … and {more} more"),
         }
+    }
+}
+
+fn requests(expected: Times) -> String {
+    match (expected.least, expected.most) {
+        (0, Some(0)) => "no request".to_owned(),
+        (1, Some(1)) => "1 request".to_owned(),
+        (least, Some(most)) if least == most => format!("{least} requests"),
+        (least, Some(most)) => format!("{least} to {most} requests"),
+        (least, None) => format!("at least {least} request(s)"),
     }
 }

@@ -42,10 +42,11 @@ mod upstream;
 mod wire;
 
 pub use self::connection::{Connection, Connections, ConnectionsInTurn, Every};
-pub use self::expect::{Times, Unmet};
+pub use self::expect::Unmet;
 pub use self::port::{ClosedPort, FullAcceptQueue};
 pub use self::proxy_protocol::ProxyHeader;
 pub use self::record::{ConnectionSeen, Request, Seen, TlsSeen};
 pub use self::reply::{InTurn, Reply, Respond};
 pub use self::tls::Tls;
 pub use self::upstream::{Builder, MockUpstream, StartError};
+pub use crate::times::Times;

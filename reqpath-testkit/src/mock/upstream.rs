@@ -9,13 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::connection::{Connection, Connections};
-use super::expect::{Times, Unmet};
+use super::expect::Unmet;
 use super::record::{ConnectionSeen, Record, Request, Seen};
 use super::reply::{Reply, Respond};
 use super::serve::{Script, serve};
 use super::tls::Tls;
 use crate::background::Background;
 use crate::pki::PkiError;
+use crate::times::Times;
 
 /// A server on a free loopback port, running until dropped.
 ///

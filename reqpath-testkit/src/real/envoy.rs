@@ -1,10 +1,11 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 use super::draft::{Draft, Listening};
+use super::shared::{drafted, held};
 use super::{Leash, Log, RealError, Room, find, ports};
 
 const PART: &str = "envoy";
@@ -196,29 +197,7 @@ impl Envoy {
         Log::at(self.room.join("access.log"))
     }
 
-    /// What it logged of itself.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// The program behind it, to signal it or to see whether it still runs.
-    #[must_use]
-    pub const fn leash(&mut self) -> &mut Leash {
-        &mut self.leash
-    }
+    held!("What it logged of itself.");
 }
 
 impl EnvoyBuilder {
@@ -230,47 +209,7 @@ impl EnvoyBuilder {
         self
     }
 
-    /// Listens on this address instead of `127.0.0.1`; ports are still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.draft.ip = ip.into();
-        self
-    }
-
-    /// Gives `{listen:NAME}` this address and port, with `""` for the nameless `{listen}`.
-    #[must_use]
-    pub fn at(mut self, name: &str, address: SocketAddr) -> Self {
-        self.draft.fixed.insert(name.to_owned(), address);
-        self
-    }
-
-    /// Gives `{upstream:NAME}` a meaning: an endpoint's `address`, in Envoy's own form.
-    #[must_use]
-    pub fn upstream(mut self, name: &str, address: SocketAddr) -> Self {
-        self.draft.upstream(name, address);
-        self
-    }
-
-    /// Gives the placeholder `{name}` a meaning.
-    #[must_use]
-    pub fn value(mut self, name: &str, value: impl ToString) -> Self {
-        self.draft.value(name, value);
-        self
-    }
-
-    /// Puts a file into the private directory; `{file:NAME}` is its path.
-    #[must_use]
-    pub fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
-        self.draft.file(name, content);
-        self
-    }
-
-    /// Puts a certificate chain and its key, both PEM, into the private directory.
-    #[must_use]
-    pub fn certificate(mut self, name: &str, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.draft.certificate(name, chain, key);
-        self
-    }
+    drafted!("Gives `{upstream:NAME}` a meaning: an endpoint's `address`, in Envoy's own form.");
 
     /// Logs of itself from this level on: `debug`, `info` (unless told), `warning`.
     #[must_use]

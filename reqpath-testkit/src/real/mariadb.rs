@@ -1,13 +1,14 @@
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::account::Account;
 use super::place::Place;
+use super::shared::{held, placed};
 use super::template::{Snapshot, Templates};
-use super::{Leash, Log, RealError, Room, client, find, ports};
+use super::{Leash, RealError, Room, client, find, ports};
 
 const PART: &str = "mariadb";
 const INSTALL: &str =
@@ -119,29 +120,7 @@ impl MariaDb {
         client::ask(PART, &mut command, statements, self.log())
     }
 
-    /// What it logged.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// The program behind it, to signal it or to see whether it still runs.
-    #[must_use]
-    pub const fn leash(&mut self) -> &mut Leash {
-        &mut self.leash
-    }
+    held!("What it logged.");
 }
 
 impl Default for MariaDbBuilder {
@@ -159,19 +138,7 @@ impl Default for MariaDbBuilder {
 }
 
 impl MariaDbBuilder {
-    /// Listens on this address instead of `127.0.0.1`; the port is still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.place = Place::Free(ip.into());
-        self
-    }
-
-    /// Listens on this address and port, such as port 3306 in a namespace of the test's own.
-    #[must_use]
-    pub const fn at(mut self, address: SocketAddr) -> Self {
-        self.place = Place::Fixed(address);
-        self
-    }
+    placed!("Listens on this address and port, such as port 3306 in a namespace of the test's own.");
 
     /// Has this user, who may do everything with the database; `root` is then the test's alone.
     #[must_use]

@@ -59,6 +59,7 @@ mod postgres;
 mod redis;
 mod require;
 mod room;
+mod shared;
 mod template;
 mod text;
 mod tinyproxy;

@@ -1,15 +1,16 @@
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::account::Account;
 use super::place::Place;
+use super::shared::{held, placed};
 use super::template::{Snapshot, Templates};
 use super::unprivileged::Unprivileged;
-use super::{Leash, Log, RealError, Room, client, find, ports};
+use super::{Leash, RealError, Room, client, find, ports};
 
 const PART: &str = "postgres";
 const INSTALL: &str = "install it with `apt-get install postgresql`, or run scripts/install-test-parts.sh";
@@ -113,29 +114,7 @@ impl Postgres {
         self.sql_in(self.account.database.as_deref().unwrap_or("postgres"), statements)
     }
 
-    /// What it logged: connections and their ends, errors, and itself.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// The program behind it, to signal it or to see whether it still runs.
-    #[must_use]
-    pub const fn leash(&mut self) -> &mut Leash {
-        &mut self.leash
-    }
+    held!("What it logged: connections and their ends, errors, and itself.");
 
     fn sql_in(&self, database: &str, statements: &str) -> Result<String, RealError> {
         // Debian's own psql is a script that chooses one of several.
@@ -189,19 +168,7 @@ impl Default for PostgresBuilder {
 }
 
 impl PostgresBuilder {
-    /// Listens on this address instead of `127.0.0.1`; the port is still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.place = Place::Free(ip.into());
-        self
-    }
-
-    /// Listens on this address and port, such as port 5432 in a namespace of the test's own.
-    #[must_use]
-    pub const fn at(mut self, address: SocketAddr) -> Self {
-        self.place = Place::Fixed(address);
-        self
-    }
+    placed!("Listens on this address and port, such as port 5432 in a namespace of the test's own.");
 
     /// Has this user, who is no superuser; without rules, passwords are then asked for.
     #[must_use]

@@ -1,10 +1,11 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
 use super::account::escaped;
 use super::place::Place;
-use super::{Leash, Log, RealError, Room, client, find, ports};
+use super::shared::{held, placed};
+use super::{Leash, RealError, Room, client, find, ports};
 
 const PART: &str = "redis";
 const INSTALL: &str = "install it with `apt-get install redis-server`, or run scripts/install-test-parts.sh";
@@ -98,45 +99,11 @@ impl Redis {
         client::ask(PART, &mut client, "", self.log())
     }
 
-    /// What it logged.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
-
-    /// The program behind it, to signal it or to see whether it still runs.
-    #[must_use]
-    pub const fn leash(&mut self) -> &mut Leash {
-        &mut self.leash
-    }
+    held!("What it logged.");
 }
 
 impl RedisBuilder {
-    /// Listens on this address instead of `127.0.0.1`; the port is still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.place = Place::Free(ip.into());
-        self
-    }
-
-    /// Listens on this address and port, such as port 6379 in a namespace of the test's own.
-    #[must_use]
-    pub const fn at(mut self, address: SocketAddr) -> Self {
-        self.place = Place::Fixed(address);
-        self
-    }
+    placed!("Listens on this address and port, such as port 6379 in a namespace of the test's own.");
 
     /// Serves only those who give this password.
     #[must_use]

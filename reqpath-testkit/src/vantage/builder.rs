@@ -15,7 +15,7 @@ use super::ledger::{Ledger, Line, Pattern, Wanted};
 use super::lookup::Names;
 use super::packets::Datagrams;
 use super::tells::Tells;
-use super::times::Times;
+use crate::times::Times;
 
 /// What answers to one line of the script.
 pub(super) enum Act {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqpath_core::{ContactKind, Micros, PeerAddr, escape};
 
-use super::times::Times;
+use crate::times::Times;
 
 /// How many contacts are kept in full; further ones are only counted.
 const KEPT: usize = 10_000;

@@ -79,7 +79,6 @@ mod ledger;
 mod lookup;
 mod packets;
 mod tells;
-mod times;
 
 pub use self::builder::FakeVantageBuilder;
 pub use self::dial::{Dial, Dials, DialsInTurn};
@@ -89,4 +88,4 @@ pub use self::ledger::{Contacted, Unmet, Wanted};
 pub use self::lookup::{Lookup, LookupsInTurn, Names};
 pub use self::packets::{Datagrams, Packets};
 pub use self::tells::Tells;
-pub use self::times::Times;
+pub use crate::times::Times;

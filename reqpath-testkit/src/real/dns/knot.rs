@@ -3,7 +3,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
-use super::super::{Leash, Log, RealError, Room, find, ports};
+use super::super::place::Place;
+use super::super::shared::{held, placed};
+use super::super::{Leash, RealError, Room, find, ports};
 use super::Zone;
 
 const PART: &str = "knot";
@@ -46,8 +48,7 @@ pub struct Knot {
 #[derive(Clone, Debug)]
 pub struct KnotBuilder {
     zones: Vec<Zone>,
-    ip: IpAddr,
-    fixed: Option<SocketAddr>,
+    place: Place,
     largest_datagram: Option<u16>,
 }
 
@@ -57,8 +58,7 @@ impl Knot {
     pub const fn builder() -> KnotBuilder {
         KnotBuilder {
             zones: Vec::new(),
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            fixed: None,
+            place: Place::Free(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             largest_datagram: None,
         }
     }
@@ -69,23 +69,7 @@ impl Knot {
         self.address
     }
 
-    /// What it logged.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
+    held!("What it logged.");
 }
 
 impl KnotBuilder {
@@ -96,19 +80,7 @@ impl KnotBuilder {
         self
     }
 
-    /// Listens on this address instead of `127.0.0.1`; the port is still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.ip = ip.into();
-        self
-    }
-
-    /// Listens on this address and port, such as port 53 in a namespace of the test's own.
-    #[must_use]
-    pub const fn at(mut self, address: SocketAddr) -> Self {
-        self.fixed = Some(address);
-        self
-    }
+    placed!("Listens on this address and port, such as port 53 in a namespace of the test's own.");
 
     /// Sends UDP answers of up to this many bytes, 1232 or more; longer ones are truncated.
     #[must_use]
@@ -128,9 +100,10 @@ impl KnotBuilder {
         loop {
             tries -= 1;
             let room = Room::new(PART)?;
-            let address = match self.fixed {
-                Some(address) => address,
-                None => ports::free(self.ip)?,
+            let address = match self.place {
+                Place::Fixed(address) => address,
+                // One that is free for UDP as well, which cannot be kept so.
+                Place::Free(ip) => ports::free(ip)?,
             };
             let configuration = self.furnish(&room, address)?;
             let mut command = Command::new(&binary);
@@ -140,7 +113,7 @@ impl KnotBuilder {
             match leash.wait_ready(PATIENCE, || self.is_ready(&output.text())) {
                 Ok(()) => return Ok(Knot { leash, address, room }),
                 Err(RealError::Refused { output, .. })
-                    if output.contains("cannot bind") && self.fixed.is_none() && tries > 0 => {}
+                    if output.contains("cannot bind") && self.place.may_move() && tries > 0 => {}
                 Err(error) => return Err(error),
             }
         }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::super::{Leash, Log, RealError, Room, find, ports};
+use super::super::place::Place;
+use super::super::shared::{held, placed};
+use super::super::{Leash, RealError, Room, find, ports};
 use super::Zone;
 
 const PART: &str = "unbound";
@@ -59,8 +61,7 @@ pub struct Unbound {
 /// ```
 #[derive(Clone, Debug)]
 pub struct UnboundBuilder {
-    ip: IpAddr,
-    fixed: Option<SocketAddr>,
+    place: Place,
     asked: Vec<(String, SocketAddr)>,
     forwarded: Vec<(String, SocketAddr)>,
     zones: Vec<Zone>,
@@ -75,8 +76,7 @@ impl Unbound {
     #[must_use]
     pub const fn builder() -> UnboundBuilder {
         UnboundBuilder {
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            fixed: None,
+            place: Place::Free(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             asked: Vec::new(),
             forwarded: Vec::new(),
             zones: Vec::new(),
@@ -93,39 +93,11 @@ impl Unbound {
         self.address
     }
 
-    /// What it logged: every query, every reply, why validation failed.
-    #[must_use]
-    pub const fn log(&self) -> &Log {
-        self.leash.output()
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub const fn pid(&self) -> u32 {
-        self.leash.pid()
-    }
-
-    /// Its private directory.
-    #[must_use]
-    pub const fn room(&self) -> &Room {
-        &self.room
-    }
+    held!("What it logged: every query, every reply, why validation failed.");
 }
 
 impl UnboundBuilder {
-    /// Listens on this address instead of `127.0.0.1`; the port is still chosen free.
-    #[must_use]
-    pub fn on(mut self, ip: impl Into<IpAddr>) -> Self {
-        self.ip = ip.into();
-        self
-    }
-
-    /// Listens on this address and port, such as port 53 in a namespace of the test's own.
-    #[must_use]
-    pub const fn at(mut self, address: SocketAddr) -> Self {
-        self.fixed = Some(address);
-        self
-    }
+    placed!("Listens on this address and port, such as port 53 in a namespace of the test's own.");
 
     /// Asks this authoritative server for `name` and all below it; more servers by more calls.
     #[must_use]
@@ -190,9 +162,10 @@ impl UnboundBuilder {
         loop {
             tries -= 1;
             let room = Room::new(PART)?;
-            let address = match self.fixed {
-                Some(address) => address,
-                None => ports::free(self.ip)?,
+            let address = match self.place {
+                Place::Fixed(address) => address,
+                // One that is free for UDP as well, which cannot be kept so.
+                Place::Free(ip) => ports::free(ip)?,
             };
             let configuration = self.furnish(&room, address)?;
             let mut command = Command::new(&binary);
@@ -202,7 +175,7 @@ impl UnboundBuilder {
             match leash.wait_ready(PATIENCE, || is_ready(&output.text())) {
                 Ok(()) => return Ok(Unbound { leash, address, room }),
                 Err(RealError::Refused { output, .. })
-                    if output.contains("already in use") && self.fixed.is_none() && tries > 0 => {}
+                    if output.contains("already in use") && self.place.may_move() && tries > 0 => {}
                 Err(error) => return Err(error),
             }
         }

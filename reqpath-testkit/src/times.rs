@@ -1,9 +1,9 @@
-//! How often a scripted contact should be made.
+//! How often something is expected to happen.
 
 use std::fmt;
 use std::ops::{RangeFrom, RangeInclusive};
 
-/// How often a contact is expected: `2`, `1..` or `1..=3`.
+/// How often a request or a contact is expected: `2`, `1..` or `1..=3`.
 ///
 /// ```
 /// use reqpath_testkit::vantage::Times;
@@ -12,14 +12,27 @@ use std::ops::{RangeFrom, RangeInclusive};
 /// assert_eq!(Times::from(1..).to_string(), "at least 1 times");
 /// assert_eq!(Times::from(1..=3).to_string(), "1 to 3 times");
 /// ```
+///
+/// A mock counts requests in the same way:
+///
+/// ```
+/// use reqpath_testkit::mock::{MockUpstream, Times};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let some: Times = (1..=3).into();
+/// let mock = MockUpstream::builder().expect(some).start()?;
+/// assert!(mock.verify().is_err());                 // none came
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    least: u64,
-    most: Option<u64>,
+    pub(crate) least: u64,
+    pub(crate) most: Option<u64>,
 }
 
 impl Times {
-    pub(super) fn holds(self, count: u64) -> bool {
+    pub(crate) fn holds(self, count: u64) -> bool {
         count >= self.least && self.most.is_none_or(|most| count <= most)
     }
 }
