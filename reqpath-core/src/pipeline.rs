@@ -102,8 +102,25 @@ impl Pipeline {
     /// Everything one trace would contact, at most: what a dry run prints.
     #[must_use]
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
+        self.plan_telling(trace, |_, _| ())
+    }
+
+    /// The same by subject, in the order in which they were given: the leg at the front, that of each entry,
+    /// and each hop that is visited.
+    #[must_use]
+    pub fn plan_by_subject(&self, trace: &Trace) -> Vec<(Subject, Vec<Contact>)> {
+        let mut begins = Vec::new();
+        let mut plan = self.plan_telling(trace, |subject, at| begins.push((subject.clone(), at)));
+        let mut parts: Vec<_> = begins.into_iter().rev().map(|(at, from)| (at, plan.split_off(from))).collect();
+        parts.reverse();
+        parts
+    }
+
+    /// The plan, telling at which contact that of each subject begins.
+    fn plan_telling(&self, trace: &Trace, mut begins: impl FnMut(&Subject, usize)) -> Vec<Contact> {
         let mut plan = Vec::new();
         let Some(front) = trace.path.front() else { return plan };
+        begins(&front, plan.len());
         announce(&mut plan, &self.stages, &front, trace, &trace.target, (trace.trials(), 1), "");
         let redirects = trace.target.max_redirects();
         if redirects > 0 {
@@ -113,6 +130,7 @@ impl Pipeline {
         }
         for entry in &trace.entries {
             let at = Subject::leg(&entry.from, &entry.to);
+            begins(&at, plan.len());
             let stages = entry.road.as_ref().map_or(&self.stages, |road| &road.stages);
             let dialled = entry.endpoint.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
             let why = format!(", entering at {}{dialled}, from {}", entry.to, entry.vantage.name());
@@ -123,6 +141,7 @@ impl Pipeline {
         }
         for (hop, _) in &trace.places {
             let at = Subject::Hop(hop.clone());
+            begins(&at, plan.len());
             for stage in self.stages.iter().filter(|stage| stage.visits()) {
                 plan.extend(stage.plan_visit(&at, &trace.path, &trace.target));
             }
