@@ -2,6 +2,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::thread;
 use std::time::Duration;
 
 use super::{RealError, home};
@@ -10,7 +11,7 @@ use super::{RealError, home};
 pub(super) const PREFIX: &str = "reqpath-";
 /// How a room is called until it is locked.
 const FRESH: &str = ".reqpath-new-";
-/// Whoever makes a room locks it much sooner than this.
+/// Whoever makes a room locks it much sooner than this; where the gate cannot be had, this has to do.
 const TIME_TO_LOCK: Duration = Duration::from_secs(2);
 
 /// The private directory of one real part, removed with it.
@@ -60,6 +61,8 @@ impl Room {
         let rooms = home::here().map_or_else(|| Ok(std::env::temp_dir()), |home| home.rooms());
         let made = rooms.and_then(|rooms| {
             sweep(&rooms);
+            // Held until the room is locked: who has this gate alone knows that nobody is in between.
+            let _gate = File::open(&rooms).ok().filter(|gate| soon(|| gate.try_lock_shared().is_ok()));
             let fresh = tempfile::Builder::new()
                 .prefix(FRESH)
                 .permissions(fs::Permissions::from_mode(0o700))
@@ -124,17 +127,32 @@ impl Drop for Room {
 fn sweep(rooms: &Path) {
     static SWEPT: Once = Once::new();
     SWEPT.call_once(|| {
-        let Ok(entries) = fs::read_dir(rooms) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            // A lab's directory has a lock of its own kind, and the lab sweeps it.
-            let settled = name.starts_with(PREFIX) && !name.starts_with("reqpath-lab-");
-            if settled || name.starts_with(FRESH) && is_old(&entry.path()) {
-                sweep_one(&entry.path());
-            }
-        }
+        sweep_now(rooms);
     });
+}
+
+fn sweep_now(rooms: &Path) {
+    let gate = File::open(rooms).ok().filter(|gate| soon(|| gate.try_lock().is_ok()));
+    let Ok(entries) = fs::read_dir(rooms) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // A lab's directory has a lock of its own kind, and the lab sweeps it.
+        let settled = name.starts_with(PREFIX) && !name.starts_with("reqpath-lab-");
+        if settled || name.starts_with(FRESH) && (gate.is_some() || is_old(&entry.path())) {
+            sweep_one(&entry.path());
+        }
+    }
+}
+
+/// Waits a little; makers of rooms hold the gate for microseconds, strangers perhaps for ever.
+fn soon(done: impl Fn() -> bool) -> bool {
+    (0..50).any(|tried| {
+        if tried > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        done()
+    })
 }
 
 /// Removes a room that nobody holds locked. A file, a link or somebody else's is left alone.
@@ -151,4 +169,23 @@ fn sweep_one(room: &Path) {
 fn is_old(room: &Path) -> bool {
     let made = fs::symlink_metadata(room).and_then(|metadata| metadata.modified());
     made.ok().and_then(|made| made.elapsed().ok()).is_some_and(|age| age > TIME_TO_LOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_maker_left_is_swept_up_at_once_unless_somebody_is_making_one() {
+        let rooms = tempfile::tempdir().unwrap();
+        let orphan = rooms.path().join(format!("{FRESH}orphan"));
+        fs::create_dir(&orphan).unwrap();
+        let maker = File::open(rooms.path()).unwrap();
+        maker.lock_shared().unwrap();
+        sweep_now(rooms.path());
+        assert!(orphan.exists(), "it may be the maker's");
+        drop(maker);
+        sweep_now(rooms.path());
+        assert!(!orphan.exists());
+    }
 }
