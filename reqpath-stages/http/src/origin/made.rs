@@ -14,7 +14,7 @@ pub struct Made<'a> {
     pub known: bool,
     /// Whether a hop made it that only passes requests on.
     pub by_proxy: bool,
-    /// Whether nobody behind that hop was asked.
+    /// Whether nothing behind that hop failed: it asked nobody, or was given an answer that it did not pass on.
     pub alone: bool,
     /// What the logs say, hop by hop, as clauses.
     pub signs: Vec<String>,
@@ -93,7 +93,7 @@ pub fn made<'a>(case: &'a Case, at: &Subject, status: u16) -> Made<'a> {
         made.lines.push(line);
         if known {
             made.known = true;
-            made.alone = matches!(gave, Gave::Own | Gave::Kept);
+            made.alone = matches!(gave, Gave::Own | Gave::Kept | Gave::Instead(..=499));
             made.by_proxy = gave != Gave::Kept && !matches!(here.kind, HopKind::Pod | HopKind::Db);
             break;
         }

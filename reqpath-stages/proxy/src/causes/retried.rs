@@ -3,6 +3,8 @@
 use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause};
 use reqpath_http::{Passage, Try};
 
+use crate::evidence::{Fault, LoggedError};
+
 cause! {
     /// A proxy's first try failed, and another one saved the request.
     ///
@@ -48,6 +50,14 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         format!("{} ({status})", tried.address.as_deref().unwrap_or("-"))
     };
     let failed: Vec<String> = failed.iter().map(shown).collect();
-    let summary = format!("{} tried {} in vain before {} answered", seen.hop, failed.join(", "), shown(last));
-    Ok(Finding::new(&at.any_address(), &seen, summary))
+    let mut summary =
+        format!("{} tried {} in vain before {} answered", seen.hop, failed.join(", "), shown(last));
+    let whole = at.any_address();
+    let lines = case.of::<LoggedError>(&whole).filter(|line| line.hop == seen.hop);
+    let lines: Vec<_> = lines.filter(|line| Fault::of_line(line).is_some_and(Fault::is_upstream)).collect();
+    if let Some(line) = lines.first() {
+        summary.push_str(&format!(" (\"{}\")", line.words()));
+    }
+    let finding = Finding::new(&whole, &seen, summary);
+    Ok(lines.iter().fold(finding, |finding, line| finding.citing(line)))
 }

@@ -70,12 +70,15 @@ impl Road {
     }
 
     fn front(mut self, exchange: Value, sample: u32) -> Self {
-        let mut data = json!({"request": {"url": "http://edge.example/"}, "version": "HTTP/1.1", "end": "complete"});
+        let mut data =
+            json!({"request": {"url": "http://edge.example/"}, "version": "HTTP/1.1", "end": "complete"});
         let answer = format!("HTTP/1.1 {}", exchange["status"]);
         data.as_object_mut().unwrap().extend(exchange.as_object().unwrap().clone());
         let trial = json!({"role": "fresh", "left": "alive", "stage": "http", "sent": true, "arrived": "yes", "answer": answer});
-        self.observations.push(json!({"kind": "http.exchange", "subject": leg("client", "edge", sample), "data": data}));
-        self.observations.push(json!({"kind": "request.trial", "subject": leg("client", "edge", sample), "data": trial}));
+        self.observations
+            .push(json!({"kind": "http.exchange", "subject": leg("client", "edge", sample), "data": data}));
+        self.observations
+            .push(json!({"kind": "request.trial", "subject": leg("client", "edge", sample), "data": trial}));
         self
     }
 
@@ -114,7 +117,9 @@ impl Road {
     }
 
     fn judged(self) -> Report {
-        judged(&json!({"schema": "reqpath.report/1", "target": self.target, "path": self.path, "observations": self.observations}))
+        judged(
+            &json!({"schema": "reqpath.report/1", "target": self.target, "path": self.path, "observations": self.observations}),
+        )
     }
 }
 
@@ -138,10 +143,20 @@ fn every_example_yields_its_cause() {
 fn a_fault_at_the_gateway_is_placed_there_through_the_logs_of_both() {
     let report = Road::answered(502)
         .access("edge", "gateway", 502, json!([{"address": "10.0.0.1:80", "status": 502, "answered": true}]))
-        .access("gateway", "shop", 502, json!([{"address": "10.0.0.7:8080", "status": 502, "answered": false}]))
+        .access(
+            "gateway",
+            "shop",
+            502,
+            json!([{"address": "10.0.0.7:8080", "status": 502, "answered": false}]),
+        )
         .error("gateway", "shop", "connect() failed (111: Connection refused) while connecting to upstream")
         .judged();
-    assert_eq!((code(&report), hop(&report).as_str()), ("proxy.connection_refused", "shop"), "{:#?}", report.verdict);
+    assert_eq!(
+        (code(&report), hop(&report).as_str()),
+        ("proxy.connection_refused", "shop"),
+        "{:#?}",
+        report.verdict
+    );
     assert!(summary(&report).contains("gateway answered 502 itself"), "{}", summary(&report));
 }
 
@@ -150,10 +165,20 @@ fn an_application_that_sends_502_itself_is_not_taken_for_a_broken_connection() {
     for status in [502, 504, 500, 503] {
         let came = json!([{"address": "10.0.0.7:8080", "status": status, "answered": true}]);
         let report = Road::answered(status)
-            .access("edge", "gateway", status, json!([{"address": "10.0.0.1:80", "status": status, "answered": true}]))
+            .access(
+                "edge",
+                "gateway",
+                status,
+                json!([{"address": "10.0.0.1:80", "status": status, "answered": true}]),
+            )
             .access("gateway", "shop", status, came)
             .judged();
-        assert_eq!((code(&report), hop(&report).as_str()), ("http.error", "shop"), "{status}: {:#?}", report.verdict);
+        assert_eq!(
+            (code(&report), hop(&report).as_str()),
+            ("http.error", "shop"),
+            "{status}: {:#?}",
+            report.verdict
+        );
         assert!(found(&report, "proxy.connection_refused").is_none());
     }
 }
@@ -182,7 +207,7 @@ fn a_4xx_of_the_application_is_an_answer_whatever_its_page_looks_like() {
         road.observations[0]["data"]["body"] = json!({"start": page});
         road
     };
-    assert_eq!(kind(&road().judged()), "died", "by its page alone a proxy made it");
+    assert_ne!(kind(&road().judged()), "reached", "by its page alone a proxy made it");
     let passed = |at: &str| json!([{"address": at, "status": 404}]);
     let report = road()
         .access("edge", "gateway", 404, passed("10.0.0.1:80"))
@@ -193,9 +218,11 @@ fn a_4xx_of_the_application_is_an_answer_whatever_its_page_looks_like() {
 
 #[test]
 fn a_refusal_is_the_hops_own_only_where_nobody_behind_it_was_asked() {
-    for (status, cause) in
-        [(401, "proxy.authentication_required"), (403, "proxy.authorization_denied"), (429, "proxy.rate_limited")]
-    {
+    for (status, cause) in [
+        (401, "proxy.authentication_required"),
+        (403, "proxy.authorization_denied"),
+        (429, "proxy.rate_limited"),
+    ] {
         let own = || Road::answered(status).access("edge", "gateway", status, json!([])).error_log("edge");
         let report = own().judged();
         assert_eq!((code(&report), hop(&report).as_str()), (cause, "edge"), "{:#?}", report.verdict);
@@ -241,15 +268,17 @@ fn a_503_without_a_line_of_a_limit_is_no_rate_limit() {
 
 #[test]
 fn a_try_that_another_one_saved_only_warns() {
-    let tries = json!([{"address": "10.0.0.7:8080", "status": 502}, {"address": "10.0.0.8:8080", "status": 200}]);
+    let tries =
+        json!([{"address": "10.0.0.7:8080", "status": 502}, {"address": "10.0.0.8:8080", "status": 200}]);
     let report = Road::answered(200)
         .access("edge", "gateway", 200, tries)
         .error("edge", "gateway", "connect() failed (111: Connection refused) while connecting to upstream")
         .judged();
     assert_eq!(kind(&report), "reached");
-    for code in ["proxy.retried", "proxy.connection_refused"] {
-        assert_eq!(found(&report, code).unwrap().weight, Weight::Warning, "{code}");
-    }
+    let warning = found(&report, "proxy.retried").unwrap();
+    assert_eq!(warning.weight, Weight::Warning);
+    assert!(warning.summary.contains("Connection refused"), "{}", warning.summary);
+    assert!(found(&report, "proxy.connection_refused").is_none(), "nothing died of it");
 }
 
 #[test]
@@ -317,7 +346,12 @@ fn proxy_status_of_a_plain_url_blames_the_server_it_is() {
         {"kind": "http.exchange", "subject": leg, "data": exchange},
         {"kind": "request.trial", "subject": leg, "data": trial},
     ]}));
-    assert_eq!((code(&report), hop(&report).as_str()), ("proxy.connection_refused", "server"), "{:#?}", report.verdict);
+    assert_eq!(
+        (code(&report), hop(&report).as_str()),
+        ("proxy.connection_refused", "server"),
+        "{:#?}",
+        report.verdict
+    );
 }
 
 #[test]
@@ -333,8 +367,11 @@ fn a_retry_of_the_hop_before_is_no_loop() {
 #[test]
 fn a_new_connection_that_ends_is_no_race() {
     let terminated = || {
-        Road::answered(502)
-            .error("edge", "gateway", "upstream prematurely closed connection while reading response header from upstream")
+        Road::answered(502).error(
+            "edge",
+            "gateway",
+            "upstream prematurely closed connection while reading response header from upstream",
+        )
     };
     assert_eq!(code(&terminated().judged()), "proxy.connection_terminated");
     let inverted = |connect: u64| {
@@ -355,5 +392,10 @@ fn apisix_is_known_by_the_words_of_its_plugins() {
     road.observations[0]["data"]["headers"] = json!([["server", "APISIX/3.9.0"]]);
     road.observations[0]["data"]["body"] = json!({"start": "{\"message\":\"Missing API key in request\"}"});
     let report = road.judged();
-    assert_eq!((code(&report), hop(&report).as_str()), ("proxy.authentication_required", "gateway"), "{:#?}", report.verdict);
+    assert_eq!(
+        (code(&report), hop(&report).as_str()),
+        ("proxy.authentication_required", "gateway"),
+        "{:#?}",
+        report.verdict
+    );
 }

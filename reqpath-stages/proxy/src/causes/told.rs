@@ -99,7 +99,9 @@ fn decided<'a>(
     // That all are marked down follows from what was met before, where that is known.
     let decides = lines.iter().rfind(|(_, fault)| *fault != Fault::DestinationUnavailable).unwrap_or(last);
     match of_fault {
-        Some((line, _)) if saved || decides.1 == fault => Ok(*line),
+        // Then nothing died of it; `proxy.retried` says what was the matter.
+        _ if saved => Err(case.not(&decides.0, || format!("a later try of {} was answered", decides.0.hop))),
+        Some((line, _)) if decides.1 == fault => Ok(*line),
         _ => Err(case.not(&decides.0, || format!("{} logged \"{}\"", decides.0.hop, decides.0.words()))),
     }
 }

@@ -27,11 +27,10 @@ pub struct Ours<'a> {
 /// assert_eq!(ids, ["abcd-12", "abcd"]);
 /// ```
 pub fn lines_with<'a>(log: &'a str, trace_id: &str) -> impl Iterator<Item = Ours<'a>> {
-    // Without an id every line would be ours.
-    let log = if trace_id.len() < 4 { "" } else { log };
     let mut after = 0;
     let mut found = Vec::new();
-    while found.len() < MOST_LINES {
+    // Without an id every line would be ours.
+    while trace_id.len() >= 4 && found.len() < MOST_LINES {
         let Some(place) = log.get(after..).and_then(|rest| rest.find(trace_id)).map(|place| after + place)
         else {
             break;
