@@ -155,7 +155,13 @@ impl<'a> Walk<'a> {
             for &(cause, of) in &direct.links {
                 out.links.push((cause, of));
             }
-            self.behind(hop, direct.symptom, out);
+            match self.case.path().after(&direct.hop.id) {
+                // The very same symptom: the hop passed on what came from the next one.
+                Some(next) if direct.symptom.code == symptom.code => {
+                    self.from(next, Symptom { direct: false, ..direct.symptom }, out);
+                }
+                _ => self.behind(direct.hop, direct.symptom, out),
+            }
         }
         if let Some(symptom) = untold {
             self.behind(hop, symptom, out);
@@ -164,29 +170,32 @@ impl<'a> Walk<'a> {
 
     /// What evidence of the hop's own says of the very requests that showed the symptom,
     /// and the rest of them, of which it says nothing.
-    fn told(&self, hop: &Hop, symptom: &Symptom) -> (Vec<Direct>, Option<Symptom>) {
-        let mut told: Vec<Direct> = Vec::new();
+    ///
+    /// The hop's own comes first; a line of a hop further in is of the same request, if it has its number.
+    fn told(&self, hop: &'a Hop, symptom: &Symptom) -> (Vec<Direct<'a>>, Option<Symptom>) {
+        let mut told: Vec<Direct<'a>> = Vec::new();
         let mut untold = symptom.clone();
         untold.findings.clear();
         for &finding in &symptom.findings {
             let sample = self.found.list[finding].1.subject.sample();
-            let direct = self.found.list.iter().position(|(cause, other)| {
-                !cause.only_warns
-                    && cause.explains_code(symptom.code)
-                    && match &other.subject {
-                        Subject::Leg(leg) => {
-                            leg.from == hop.id && leg.sample.is_some() && leg.sample == sample
-                        }
-                        Subject::Hop(id) => *id == hop.id,
-                        Subject::Path => false,
-                    }
+            let inwards = self.case.path().road().skip_while(|other| other.id != hop.id);
+            let direct = inwards.enumerate().find_map(|(steps, there)| {
+                let of_it = |other: &Subject| match other {
+                    Subject::Leg(leg) => leg.from == there.id && leg.sample.is_some() && leg.sample == sample,
+                    Subject::Hop(id) => steps == 0 && *id == there.id,
+                    Subject::Path => false,
+                };
+                let tells = |(cause, other): &(&'static crate::Cause, crate::Finding)| {
+                    !cause.only_warns && cause.explains_code(symptom.code) && of_it(&other.subject)
+                };
+                Some((there, self.found.list.iter().position(tells)?))
             });
-            let Some(direct) = direct else {
+            let Some((there, direct)) = direct else {
                 untold.findings.push(finding);
                 continue;
             };
             let (cause, seen) = &self.found.list[direct];
-            match told.iter_mut().find(|told| told.symptom.code == cause.code) {
+            match told.iter_mut().find(|told| told.symptom.code == cause.code && told.hop.id == there.id) {
                 Some(told) => {
                     told.links.push((direct, finding));
                     if !told.symptom.findings.contains(&direct) {
@@ -194,6 +203,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 None => told.push(Direct {
+                    hop: there,
                     links: vec![(direct, finding)],
                     symptom: Symptom {
                         findings: vec![direct],
@@ -446,7 +456,9 @@ impl<'a> Walk<'a> {
 }
 
 /// What evidence of a hop's own says of requests that showed a symptom there.
-struct Direct {
+struct Direct<'a> {
+    /// Whose evidence it is.
+    hop: &'a Hop,
     symptom: Symptom,
     /// The finding, and the symptom's finding of the same request.
     links: Vec<(usize, usize)>,
