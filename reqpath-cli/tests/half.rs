@@ -321,6 +321,17 @@ fn healthy_connections_have_nothing_to_tell() {
     assert!(few.seen("request.trial").iter().all(|trial| trial["attributes"].is_null()));
 }
 
+#[test]
+fn what_a_client_gets_over_has_nothing_to_tell() {
+    // One address of each IP version is closed: the client goes on to the next, whoever has the first turn.
+    let (port, _servers) = servers(&[(v4(1), 200), (v4(2), 200)]);
+    let host = name();
+    let resolve = format!("{host}:{port}:::1,127.0.0.1,127.0.0.2,127.0.0.3");
+    let run = trace([&format!("http://{host}:{port}/"), "--resolve", &resolve, N[0], N[1]]);
+    run.assert_reached();
+    assert_not_separated(&run);
+}
+
 /// A report as logs make it: which node and which Pod each request went to.
 fn logged(died: impl Fn(u32, u32, u32) -> bool) -> Value {
     let mut observations = Vec::new();
