@@ -12,8 +12,8 @@ use reqpath_core::Report;
 use reqpath_stages::Road;
 use reqpath_stages::tls::{Bundle, Trust};
 use reqpath_testkit::mock::{ClosedPort, MockUpstream, Reply};
-use reqpath_testkit::pki::Authority;
-use reqpath_testkit::real::{Nginx, NginxBuilder, require};
+use reqpath_testkit::pki::{Authority, Leaf};
+use reqpath_testkit::real::{Envoy, Haproxy, Nginx, NginxBuilder, require};
 use reqpath_testkit::vantage::{Dial, Exchange};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -39,23 +39,33 @@ type Answer = fn(&mut Server, SendResponse<Bytes>) -> Result<(), h2::Error>;
 /// nginx so, and a fake that answers so: the same evidence.
 #[track_caller]
 fn spoken(nginx: NginxBuilder, directives: &str, change: fn(&mut Road), answer: Answer) -> Option<Report> {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.leaf("shop.test").issue().unwrap();
     let server = "listen {listen} ssl http2; server_tokens off; ssl_protocols TLSv1.3; default_type text/plain; \
                   ssl_certificate {certificate:shop}; ssl_certificate_key {key:shop};\n";
-    let started = nginx
-        .certificate("shop", leaf.chain_pem(), leaf.key_pem())
-        .server(&format!("{server}{directives}"))
-        .start();
-    let nginx = require(started)?;
+    let start = |leaf: &Leaf| {
+        let nginx = nginx.certificate("shop", leaf.chain_pem(), leaf.key_pem());
+        let nginx = require(nginx.server(&format!("{server}{directives}")).start())?;
+        Some(Real::of(nginx.address(), nginx))
+    };
+    spoken_by(start, change, answer)
+}
+
+/// A real server with this certificate, and a fake that answers so: the same evidence.
+#[track_caller]
+fn spoken_by(
+    start: impl FnOnce(&Leaf) -> Option<Real>,
+    change: fn(&mut Road),
+    answer: Answer,
+) -> Option<Report> {
+    let authority = Authority::new().unwrap();
+    let leaf = authority.leaf("shop.test").issue().unwrap();
+    let real = start(&leaf)?;
     let mut config = leaf.server_config().unwrap();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let mut road = road();
     road.tls.trust = Trust::Bundle(Bundle::new("test", vec![authority.certificate_der().clone()]));
-    road.client.resolve = vec![format!("shop.test:{}:127.0.0.1", nginx.address().port()).parse().unwrap()];
+    road.client.resolve = vec![format!("shop.test:{}:127.0.0.1", real.address.port()).parse().unwrap()];
     change(&mut road);
-    let real = Real::of(nginx.address(), nginx);
     Some(compare_but(DIFFERS, "https://shop.test:PORT/x", road, real, |address| {
         one(address, Dial::serve(move |exchange| served(acceptor.clone(), exchange, answer)))
     }))
@@ -208,3 +218,119 @@ fn a_stream_reset_in_mid_body() {
         reqpath_testkit::assert_died!(report, of "response.reset_mid_body");
     }
 }
+
+/// HAProxy with this in its frontend.
+fn haproxy(leaf: &Leaf, rules: &str) -> Option<Real> {
+    let bind = "bind {listen} ssl crt {pem:shop} alpn h2 ssl-min-ver TLSv1.3";
+    let haproxy = Haproxy::builder().certificate("shop", leaf.chain_pem(), leaf.key_pem());
+    let haproxy = require(haproxy.config(&format!("frontend shop\n {bind}\n {rules}")).start())?;
+    Some(Real::of(haproxy.address(), haproxy))
+}
+
+#[test]
+fn a_whole_answer_of_haproxy() {
+    let rule = "http-request return status 200 content-type text/plain string ok";
+    let report = spoken_by(
+        |leaf| haproxy(leaf, rule),
+        |_| (),
+        |_, mut respond| {
+            let mut head = head(200, 2, "text/plain");
+            // It adds nothing of its own.
+            head.headers_mut().remove("server");
+            head.headers_mut().remove("date");
+            let mut out =
+                respond.send_response(in_order(head, &["content-length", "content-type"]), false)?;
+            out.send_data(Bytes::from_static(b"ok"), true)
+        },
+    );
+    if let Some(report) = report {
+        reqpath_testkit::assert_reached!(report, with "HTTP/2 200");
+    }
+}
+
+#[test]
+fn haproxy_without_a_server_behind() {
+    let report = spoken_by(
+        |leaf| haproxy(leaf, "default_backend none\nbackend none"),
+        |_| (),
+        |_, mut respond| {
+            let page = "<html><body><h1>503 Service Unavailable</h1>\n\
+                    No server is available to handle this request.\n</body></html>\n";
+            let mut head = head(503, page.len() as u64, "text/html");
+            head.headers_mut().remove("server");
+            head.headers_mut().remove("date");
+            head.headers_mut().insert("cache-control", "no-cache".parse().unwrap());
+            let head = in_order(head, &["content-length", "cache-control", "content-type"]);
+            let mut out = respond.send_response(head, false)?;
+            out.send_data(Bytes::from_static(page.as_bytes()), true)
+        },
+    );
+    if let Some(report) = report {
+        reqpath_testkit::assert_died!(report, of "http.error");
+    }
+}
+
+#[test]
+fn a_failure_made_by_envoy() {
+    let start = |leaf: &Leaf| {
+        let envoy = Envoy::builder().certificate("shop", leaf.chain_pem(), leaf.key_pem()).config(ENVOY);
+        let envoy = require(envoy.start())?;
+        Some(Real::of(envoy.address(), envoy))
+    };
+    let report = spoken_by(
+        start,
+        |_| (),
+        |_, mut respond| {
+            let mut head = head(503, 5, "text/plain");
+            head.headers_mut().insert("server", "envoy".parse().unwrap());
+            let head = in_order(head, &["content-length", "content-type", "date", "server"]);
+            let mut out = respond.send_response(head, false)?;
+            out.send_data(Bytes::from_static(b"later"), true)
+        },
+    );
+    if let Some(report) = report {
+        reqpath_testkit::assert_died!(report, of "http.error");
+    }
+}
+
+/// The same head with its headers in this order, as they are sent in the order of insertion.
+fn in_order(head: Response<()>, names: &[&'static str]) -> Response<()> {
+    let mut sorted = Response::new(());
+    *sorted.status_mut() = head.status();
+    for &name in names {
+        sorted.headers_mut().insert(name, head.headers()[name].clone());
+    }
+    sorted
+}
+
+const ENVOY: &str = r#"
+static_resources:
+  listeners:
+  - address: {listen}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {prefix: /}
+                direct_response: {status: 503, body: {inline_string: later}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+      transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [h2]
+            tls_params: {tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_3}
+            tls_certificates:
+            - certificate_chain: {filename: "{certificate:shop}"}
+              private_key: {filename: "{key:shop}"}
+"#;
