@@ -1,6 +1,6 @@
 //! The stages of reqpath behind one door, one feature a stage crate.
 //!
-//! [`Road`] puts them in the order in which a request meets them.
+//! [`Road`] puts them in the order in which a request meets them; [`Walk`] takes them along a path of many hops.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")]
@@ -20,6 +20,8 @@
 
 #[cfg(feature = "http")]
 mod near;
+#[cfg(feature = "http")]
+mod walk;
 
 #[cfg(feature = "client")]
 pub use reqpath_client as client;
@@ -31,6 +33,10 @@ pub use reqpath_dns as dns;
 pub use reqpath_http as http;
 #[cfg(feature = "local")]
 pub use reqpath_local as local;
+#[cfg(feature = "path")]
+pub use reqpath_path as path;
+#[cfg(feature = "proxy")]
+pub use reqpath_proxy as proxy;
 #[cfg(feature = "road")]
 pub use reqpath_road as road;
 #[cfg(feature = "tcp")]
@@ -40,6 +46,8 @@ pub use reqpath_tls as tls;
 
 #[cfg(feature = "http")]
 pub use self::near::{Road, SetupError};
+#[cfg(feature = "http")]
+pub use self::walk::{Inner, Reads, Short, Walk, WalkError};
 
 use reqpath_core::{Catalogue, CatalogueError, Cause};
 
@@ -56,6 +64,8 @@ pub fn causes() -> impl Iterator<Item = &'static Cause> {
         tls::CAUSES,
         #[cfg(feature = "http")]
         http::CAUSES,
+        #[cfg(feature = "proxy")]
+        proxy::CAUSES,
         #[cfg(feature = "db")]
         db::CAUSES,
         // What only several hops tell comes last: it rests on what all the others saw.

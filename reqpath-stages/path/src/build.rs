@@ -4,8 +4,9 @@ mod hop;
 mod request;
 
 use std::collections::HashSet;
-use std::path::Path as FilePath;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 use reqpath_core::{Caller, HopId, Path, Unsound};
 
@@ -31,6 +32,20 @@ pub struct PathFile {
     pub vantages: Vec<(String, Place)>,
     /// Whom the hop before each of these believes, where that is a file of its own.
     pub authorities: Vec<Authorities>,
+    origin: Origin,
+}
+
+/// The file all of this came from.
+#[derive(Clone)]
+struct Origin {
+    name: String,
+    tree: Arc<Node>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// The authorities that the hop before believes.
@@ -75,14 +90,39 @@ impl PathFile {
         let tree = Node::parse(name, text)?;
         let file: file::File = reader::read(&tree)
             .map_err(|fault| PathFileError::new(name, fault.place, field(&fault.steps()), fault.message))?;
-        build(&file, references).map_err(|wrong| {
-            let steps = wrong.steps();
-            PathFileError::new(name, Some(tree.find(&steps)), field(&steps), wrong.message)
-        })
+        let origin = Origin { name: name.to_owned(), tree: Arc::new(tree) };
+        build(&file, references, &origin).map_err(|wrong| origin.error(&wrong))
+    }
+
+    /// A mistake that shows only later: a vantage that cannot be looked from.
+    #[must_use]
+    pub fn vantage_error(&self, vantage: &str, why: impl fmt::Display) -> PathFileError {
+        self.origin.error(&Wrong::new(why.to_string()).within(vantage).within("vantages"))
+    }
+
+    /// A mistake that shows only later: something of a hop that cannot be used.
+    #[must_use]
+    pub fn hop_error(&self, hop: &HopId, field: &[&str], why: impl fmt::Display) -> PathFileError {
+        let wrong = field.iter().rev().fold(Wrong::new(why.to_string()), |wrong, field| wrong.within(*field));
+        let branches = self.path.hops.iter().filter(|hop| hop.branch_of.is_some());
+        let (mut road, mut branches) = (self.path.road().map(|hop| &hop.id), branches.map(|hop| &hop.id));
+        let wrong = match (road.position(|id| id == hop), branches.position(|id| id == hop)) {
+            (Some(place), _) => wrong.within(place).within("hops"),
+            (_, Some(place)) => wrong.within(place).within("dependencies"),
+            _ => wrong,
+        };
+        self.origin.error(&wrong)
     }
 }
 
-fn build(file: &file::File, references: &dyn References) -> Result<PathFile, Wrong> {
+impl Origin {
+    fn error(&self, wrong: &Wrong) -> PathFileError {
+        let steps = wrong.steps();
+        PathFileError::new(&self.name, Some(self.tree.find(&steps)), field(&steps), wrong.message.as_str())
+    }
+}
+
+fn build(file: &file::File, references: &dyn References, origin: &Origin) -> Result<PathFile, Wrong> {
     let vantages = vantages(file)?;
     let names: Vec<&str> = vantages.iter().map(|(name, _)| name.as_str()).collect();
     if file.hops.len() + file.dependencies.len() > MOST_HOPS {
@@ -111,7 +151,7 @@ fn build(file: &file::File, references: &dyn References) -> Result<PathFile, Wro
     let request = file.request.as_ref();
     let request = request.map(|request| request::request(request, references)).transpose();
     let request = request.map_err(|wrong| wrong.within("request"))?;
-    Ok(PathFile { path, request, vantages, authorities })
+    Ok(PathFile { path, request, vantages, authorities, origin: origin.clone() })
 }
 
 /// Where an unsound path stands in the file.

@@ -193,8 +193,8 @@ fn places_to_look_from_must_be_there() {
             "a: {netns: ../b}",
             "4:16: vantages.a.netns: write the file from `/` on, a name that `ip netns` lists, or {pid: N}",
         ),
-        ("a: {netns: {pid: x}}", "4:28: vantages.a.netns.pid: a whole number belongs here, not `x`"),
-        ("a: {netns: {pid: 0}}", "4:23: vantages.a.netns.pid: no process has the number 0"),
+        ("a: {netns: {pid: x}}", "4:29: vantages.a.netns.pid: a whole number belongs here, not `x`"),
+        ("a: {netns: {pid: 0}}", "4:24: vantages.a.netns.pid: no process has the number 0"),
     ] {
         assert_eq!(said(&format!("{TWO}vantages: {{{vantages}}}\n")), format!("road.yaml:{expected}"));
     }
