@@ -65,7 +65,7 @@ fn play(scene: &Scene) -> Result<ExitCode, Mistake> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Mistake::Start)?;
     let report = runtime.block_on(pipeline.trace(trace));
     drop(stage.props);
-    render::report(&report, false, false)?;
+    render::report(&report, render::Form::Text { verbose: false })?;
     Ok(if as_broken(&report, scene.code) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -10,7 +10,7 @@ use reqpath_core::Report;
 use crate::arguments::JudgeArguments;
 use crate::catalogue::catalogue;
 use crate::error::Mistake;
-use crate::render;
+use crate::render::{self, Form};
 
 /// The largest report that is read.
 const LIMIT_MIB: u64 = 64;
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &JudgeArguments) -> Result<ExitCode, Mistake> {
     let report = Report::load(&json).map_err(|error| error.in_file(&arguments.report))?;
     let report = report.judged(&catalogue()?);
     let output = &arguments.output;
-    render::report(&report, output.json, output.verbose)?;
+    render::report(&report, Form::of(output.json, output.markdown, output.verbose))?;
     Ok(render::exit_status(&report, output.fail_on))
 }
 

@@ -1,8 +1,11 @@
 //! What the program prints, and how it exits.
 
+mod live;
+mod markdown;
 mod paint;
 mod plan;
 mod text;
+mod timeouts;
 
 use std::process::ExitCode;
 
@@ -12,16 +15,46 @@ use crate::arguments::FailOn;
 use crate::catalogue;
 use crate::error::Mistake;
 
+pub(crate) use self::live::watched;
 pub(crate) use self::plan::plan;
 
-/// Prints a report: JSON or text.
-pub(crate) fn report(report: &Report, json: bool, verbose: bool) -> Result<(), Mistake> {
-    if json {
-        let mut out = serde_json::to_string_pretty(report)?;
-        out.push('\n');
-        catalogue::print(&out)?;
-    } else {
-        paint::print(&text::report(report, &catalogue::catalogue()?, verbose))?;
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For a person at a terminal.
+    Text {
+        /// Whether every observation is shown.
+        verbose: bool,
+    },
+    /// For the channel of an incident.
+    Markdown,
+    /// The whole of it, for programs.
+    Json,
+}
+
+impl Form {
+    /// As these flags ask for it.
+    pub(crate) fn of(json: bool, markdown: bool, verbose: bool) -> Self {
+        match (json, markdown) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Markdown,
+            _ => Self::Text { verbose },
+        }
+    }
+}
+
+/// Prints a report.
+pub(crate) fn report(report: &Report, form: Form) -> Result<(), Mistake> {
+    match form {
+        Form::Json => {
+            let mut out = serde_json::to_string_pretty(report)?;
+            out.push('\n');
+            catalogue::print(&out)?;
+        }
+        Form::Markdown => {
+            catalogue::print(&markdown::report(report, &catalogue::catalogue()?))?;
+        }
+        Form::Text { verbose } => paint::print(&text::report(report, &catalogue::catalogue()?, verbose))?,
     }
     Ok(())
 }

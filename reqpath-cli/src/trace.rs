@@ -12,7 +12,7 @@ use reqpath_stages::local::LocalVantage;
 use crate::arguments::TraceArguments;
 use crate::catalogue;
 use crate::error::Mistake;
-use crate::render;
+use crate::render::{self, Form};
 
 pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
     let target = request::target(arguments)?;
@@ -25,10 +25,12 @@ pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Mistake::Start)?;
+    let (trace, live) = render::watched(trace);
     let report = runtime.block_on(pipeline.trace(trace.stop_when(interrupted())));
+    drop(live);
     // A look-up that still hangs in the system resolver is not waited for.
     runtime.shutdown_background();
-    render::report(&report, output.json, output.verbose)?;
+    render::report(&report, Form::of(output.json, output.markdown, output.verbose))?;
     Ok(render::exit_status(&report, output.fail_on))
 }
 

@@ -7,6 +7,7 @@ use reqpath_core::{
 };
 
 use super::paint::{BAD, BOLD, DIM, GOOD, WARN, paint};
+use super::timeouts::timeouts;
 
 /// How many lines one stage may take unless everything is asked for.
 const LINES_A_STAGE: usize = 5;
@@ -30,6 +31,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     let _ = writeln!(out, "{}\n", paint(DIM, about(report)));
     road(&mut out, report, verbose);
     cause(&mut out, report, catalogue);
+    timeouts(&mut out, &report.path);
     warnings(&mut out, report);
     ruled_out(&mut out, report);
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
@@ -48,7 +50,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
 }
 
 /// The answer.
-fn first_line(report: &Report) -> String {
+pub(super) fn first_line(report: &Report) -> String {
     let Some(verdict) = &report.verdict else { return paint(WARN, "not judged") };
     let code = |code: &str| paint(DIM, format!("[{code}]"));
     let place = |at: &reqpath_core::At| match &at.leg {
