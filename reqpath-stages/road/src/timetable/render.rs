@@ -121,8 +121,9 @@ fn markdown_cell(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '@' => out.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => out.extend(['\\', c]),
+            // A zero-width space: `@all` and `#12` call nobody.
+            '@' | '#' => out.extend([c].into_iter().chain("&#8203;".chars())),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => out.extend(['\\', c]),
             c => out.push(c),
         }
     }
