@@ -4,20 +4,17 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
 };
 
-use reqpath_core::{
-    Endpoint, Entry, Expectation, Hop, HopKind, Path, Report, Scheme, Sends, Target, Trace, Vantage,
-};
+use reqpath_core::{Endpoint, Expectation, Hop, HopId, HopKind, Path, Report, Scheme, Sends, Target};
 use reqpath_stages::{
-    Road,
+    Road, Walk,
     tls::{Bundle, Trust},
 };
 use reqpath_testkit::{
     MockUpstream,
     lab::{self, Filter, Host, HostSpec, Lab},
-    mock::{Reply, Tls},
+    mock::Tls,
     pki::{Authority, Leaf},
     real::{Nginx, NginxBuilder},
 };
@@ -135,9 +132,12 @@ impl Chain {
         match (fault, is) {
             (Some(Fault::Refused), Is::Proxy | Is::App) => return Some(()),
             (Some(Fault::Unanswered), _) => {
-                let filter = Filter::incoming().tcp_port(PORT).opening().drop();
-                let filter =
-                    if is == Is::Node { Filter::forwarded().tcp_port(PORT).opening().drop() } else { filter };
+                let filter = match is {
+                    // What comes from behind it goes on: a node is on the road of others too.
+                    Is::Node => Filter::forwarded().to(format!("{}/32", self.address(hop + 1).ip())),
+                    _ => Filter::incoming(),
+                };
+                let filter = filter.tcp_port(PORT).opening().drop();
                 self._filters.push(lab::or_skip(host.impose(&filter))?);
             }
             _ => {}
@@ -259,40 +259,22 @@ impl Chain {
 
     /// Traces along the path, with the vantages of all its hosts.
     pub(crate) fn trace(&self) -> Report {
-        self.trace_along(&self.path(), 1)
+        self.trace_along(self.path(), 1)
     }
 
-    pub(crate) fn trace_along(&self, path: &Path, samples: u32) -> Report {
-        let vantages = (0..=self.hops.len())
-            .map(|hop| (name(&self.hops, hop), self.host(hop).vantage()))
-            .collect::<HashMap<String, Arc<dyn Vantage>>>();
-        let mut road = Road::new();
-        road.tcp.connect_timeout = READ;
-        if self.secured {
-            let root = Bundle::from_pem("root", self.authority.certificate_pem().as_bytes()).unwrap();
-            road.tls.trust = Trust::Bundle(root);
-        }
-        let inner = Arc::new(road.clone().pipeline().unwrap());
-        road.client.resolve.push(format!("shop.test:{PORT}:{}", self.address(1).ip()).parse().unwrap());
-        let pipeline = road.pipeline().unwrap();
+    pub(crate) fn trace_along(&self, path: Path, samples: u32) -> Report {
         let client = self.host(0);
-        let mut trace = Trace::new(self.target(), client.vantage()).path(path.clone()).samples(samples);
-        trace = trace.deadline(MAX_TIME * 4);
-        for to in path.hops.iter().skip(2) {
-            let before = path.before(&to.id).unwrap();
-            let (from, vantage) = match before.vantage.as_ref().and_then(|name| vantages.get(name)) {
-                Some(vantage) => (before.id.clone(), Arc::clone(vantage)),
-                None => ("client".into(), client.vantage()),
-            };
-            for address in &to.addresses {
-                trace = trace.entry(
-                    Entry::new(from.clone(), to.id.clone(), self.target(), Arc::clone(&vantage))
-                        .at(address.clone())
-                        .over(Arc::clone(&inner)),
-                );
-            }
+        let mut road = Road::new();
+        road.client.resolve.push(format!("shop.test:{PORT}:{}", self.address(1).ip()).parse().unwrap());
+        let root = Bundle::from_pem("root", self.authority.certificate_pem().as_bytes()).unwrap();
+        road.tls.trust = Trust::Bundle(root.clone());
+        let hops: Vec<HopId> = path.hops.iter().map(|hop| hop.id.clone()).collect();
+        let mut walk = Walk::new(self.target(), path, client.vantage()).road(road);
+        for (number, hop) in hops.into_iter().enumerate() {
+            walk = walk.vantage(self.host(number).vantage()).believed(hop, Trust::Bundle(root.clone()));
         }
-        client.trace(&pipeline, trace).unwrap()
+        let (pipeline, trace) = walk.ready().unwrap();
+        client.trace(&pipeline, trace.samples(samples).connect_timeout(READ).deadline(MAX_TIME * 4)).unwrap()
     }
 }
 
@@ -311,8 +293,8 @@ pub(crate) fn told(report: &Report) -> String {
     }
 }
 
-/// A reply that is well.
-#[allow(dead_code, reason = "for roads that are odd and well")]
-pub(crate) fn well() -> Reply {
-    Reply::ok("fine")
+/// How each request of a trace ended, a line each.
+pub(crate) fn trials(report: &Report) -> String {
+    let trials = report.observations.iter().filter(|seen| seen.kind() == "request.trial");
+    trials.map(|seen| format!("\n    {}: {}", seen.subject, seen.brief())).collect()
 }

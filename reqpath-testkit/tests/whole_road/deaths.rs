@@ -3,7 +3,7 @@
 use reqpath_core::Verdict;
 use reqpath_testkit::lab;
 
-use crate::chain::{Is, Plan, name, told};
+use crate::chain::{Is, Plan, name, told, trials};
 use crate::fault::Fault;
 
 /// Whether a hop of this kind can have this fault of its own.
@@ -29,7 +29,7 @@ fn killed_in_turn(hops: &[Is]) {
                     _ => false,
                 };
                 if !right {
-                    wrong.push(format!("{fault:?} at {at}, {code}: {}", told(&report)));
+                    wrong.push(format!("{fault:?} at {at}, {code}: {}{}", told(&report), trials(&report)));
                 }
             }
         }
