@@ -83,13 +83,18 @@ const ACCESS: &str = "access_log";
 /// A log of errors.
 const ERRORS: &str = "error_log";
 
-/// The logs that a hop names and that can be read from its own vantage.
+/// The logs that a hop names.
 fn logs(hop: &Hop) -> impl Iterator<Item = &Source> {
     hop.sources.iter().filter(|source| {
-        let here = source.vantage.is_none() || source.vantage == hop.vantage;
-        here && matches!(source.kind.as_str(), ACCESS | ERRORS)
+        matches!(source.kind.as_str(), ACCESS | ERRORS)
             && (source.file.is_some() || !source.command.is_empty())
     })
+}
+
+/// Whether a source is to be read from this place: its own, else that of its hop.
+fn read_here(source: &Source, hop: &Hop, cx: &Context) -> bool {
+    let place = source.vantage.as_ref().or(hop.vantage.as_ref());
+    place.is_none_or(|place| *place == cx.vantage().name())
 }
 
 fn at(subject: &Subject) -> Option<&HopId> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::join::{Joined, Known, Sent, by_trial, join};
 use super::read::{name, read};
 use super::requests::{Request, awaited, leg, requests};
-use super::{ACCESS, ERRORS, READS, RUNS, logs};
+use super::{ACCESS, ERRORS, READS, RUNS, logs, read_here};
 use crate::ProxyOptions;
 use crate::evidence::{Absent, Fault, LoggedError, ReadLog, without_secrets};
 use crate::logs::{AccessLine, AccessReader, ErrorLine, lines_with, parse_error_line, text};
@@ -32,16 +32,17 @@ struct Line {
 /// Reads the logs of a hop and records what they say of our requests.
 pub(super) async fn visit(options: &ProxyOptions, hop: &Hop, cx: &Context) {
     let Some(leg) = leg(hop, cx) else { return };
+    let here = || logs(hop).filter(|source| read_here(source, hop, cx));
     let requests = requests(hop, cx);
     let mut lines = Vec::new();
     let mut last_log = None;
-    for source in logs(hop).filter(|source| source.kind == ACCESS) {
+    for source in here().filter(|source| source.kind == ACCESS) {
         let (found, log) = access(options, hop, source, &requests, cx).await;
         lines.extend(found);
         last_log = log.or(last_log);
     }
     let mut errors = Errors::default();
-    for source in logs(hop).filter(|source| source.kind == ERRORS) {
+    for source in here().filter(|source| source.kind == ERRORS) {
         read_errors(options, hop, source, (&requests, &lines), &mut errors, cx).await;
     }
     record(hop, &leg, lines, errors, (&requests, last_log), cx);
