@@ -251,9 +251,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        if path.after(&hop.id).is_none() {
-            self.here(hop, &symptom, out);
-        }
+        self.here(hop, &symptom, out);
     }
 
     /// What this hop asks beside the main road failed: whether that was seen.
