@@ -44,16 +44,19 @@ pub(crate) enum Command {
     Causes(CausesArguments),
     /// Watch built-in broken roads die on loopback; needs nothing installed
     Demo(DemoArguments),
-    /// Print the JSON Schema of reports
-    Schema,
+    /// Print the JSON Schema of reports, or of path files
+    Schema(SchemaArguments),
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = TRACE_EXAMPLES)]
 pub(crate) struct TraceArguments {
     /// What to request; without a scheme, http:// is meant
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    #[arg(value_name = "URL", required_unless_present = "path")]
+    pub(crate) url: Option<String>,
+    /// Walk the path of many hops that this file describes; URL and flags change its request
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(crate) path: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) request: RequestArguments,
@@ -75,6 +78,7 @@ Examples:
   reqpath trace https://10.0.0.7/ --resolve shop.example:443:10.0.0.7
   reqpath trace https://shop.example/ --dns-server 10.0.0.53 --authority
   reqpath trace https://shop.example/ -n 12 --idle 5s,30s --deadline 2m
+  reqpath trace -f road.yaml --dry-run; reqpath trace -f road.yaml -n 24
   reqpath trace https://shop.example/ --json > report.json; reqpath judge report.json";
 
 #[derive(Debug, Args)]
@@ -248,6 +252,13 @@ pub(crate) struct CausesArguments {
     /// Print the whole catalogue as JSON, examples included
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// That of path files
+    #[arg(long)]
+    pub(crate) path: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use reqpath_core::{Catalogue, Cause, Report};
 
-use crate::arguments::CausesArguments;
+use crate::arguments::{CausesArguments, SchemaArguments};
 use crate::error::{Mistake, most_like};
 
 /// Every cause of every stage, in the order of the road.
@@ -40,8 +40,9 @@ pub(crate) fn list(arguments: &CausesArguments) -> Result<ExitCode, Mistake> {
     print(&out)
 }
 
-pub(crate) fn schema() -> Result<ExitCode, Mistake> {
-    print(&format!("{}\n", serde_json::to_string_pretty(&Report::json_schema())?))
+pub(crate) fn schema(arguments: &SchemaArguments) -> Result<ExitCode, Mistake> {
+    let schema = if arguments.path { reqpath_stages::path::json_schema() } else { Report::json_schema() };
+    print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
 }
 
 /// One cause as a page for the terminal.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use reqpath_core::{CatalogueError, LoadError, TargetError};
+use reqpath_stages::WalkError;
+use reqpath_stages::path::{NoUrl, PathFileError};
 
 /// A mistake of the caller, or of the machine this runs on. Exit status 2, nothing half done.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,12 @@ pub(crate) enum Mistake {
     File { flag: &'static str, file: PathBuf, source: io::Error },
     #[error("{} is larger than {limit} MiB", file.display())]
     TooLarge { file: PathBuf, limit: u64 },
+    #[error(transparent)]
+    PathFile(#[from] PathFileError),
+    #[error("{}", chain(.0))]
+    Walk(#[from] WalkError),
+    #[error("{}", chain(.0))]
+    Url(#[from] NoUrl),
     #[error("{}", chain(.0))]
     Load(#[from] LoadError),
     #[error("{}", chain(.0))]
@@ -69,7 +77,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// An error with all its reasons, in one line, safe to print.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(reason) = source {

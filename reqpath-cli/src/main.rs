@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Command::Explain(explain) => catalogue::explain(&explain.code),
         Command::Causes(causes) => catalogue::list(&causes),
         Command::Demo(demo) => demo::run(&demo),
-        Command::Schema => catalogue::schema(),
+        Command::Schema(schema) => catalogue::schema(&schema),
     };
     done.unwrap_or_else(|mistake| {
         anstream::eprintln!("reqpath: {mistake}");

@@ -16,7 +16,7 @@ use crate::catalogue;
 use crate::error::Mistake;
 
 pub(crate) use self::live::watched;
-pub(crate) use self::plan::plan;
+pub(crate) use self::plan::{Ahead, Plan};
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,27 +1,41 @@
 //! `reqpath trace`: the main job.
 
+mod path;
 mod request;
 mod road;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use reqpath_core::{Role, Target, Trace};
+use reqpath_core::{Role, Trace};
 use reqpath_stages::local::LocalVantage;
+use reqpath_stages::path::PathFile;
 
 use crate::arguments::TraceArguments;
 use crate::catalogue;
 use crate::error::Mistake;
-use crate::render::{self, Form};
+use crate::render::{self, Ahead, Form};
 
 pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
-    let target = request::target(arguments)?;
-    let pipeline =
-        road::road(arguments, &target)?.pipeline().map_err(|error| Mistake::flag("trust", error))?;
-    let trace = describe(arguments, target.clone());
+    let file = arguments.path.as_ref().map(PathFile::open).transpose()?;
+    let target = request::target(arguments, file.as_ref())?;
+    let road = road::road(arguments, &target)?;
+    let (pipeline, trace, ahead) = match &file {
+        Some(file) => {
+            let (front_only, dry_run) = (arguments.road.road_only, arguments.output.dry_run);
+            path::walk(file, target.clone(), road, path::Flags { front_only, dry_run })?
+        }
+        None => {
+            let pipeline = road.pipeline().map_err(|error| Mistake::flag("trust", error))?;
+            let trace = Trace::new(target.clone(), Arc::new(LocalVantage::new()));
+            (pipeline, trace, Ahead::default())
+        }
+    };
+    let trace = describe(arguments, trace);
     let output = &arguments.output;
     if output.dry_run {
-        return catalogue::print(&render::plan(&target, &pipeline.plan(&trace)));
+        let plan = render::Plan { target: &target, parts: pipeline.plan_by_subject(&trace), ahead: &ahead };
+        return catalogue::print(&if output.json { plan.json()? } else { plan.text() });
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Mistake::Start)?;
@@ -34,9 +48,9 @@ pub(crate) fn run(arguments: &TraceArguments) -> Result<ExitCode, Mistake> {
     Ok(render::exit_status(&report, output.fail_on))
 }
 
-fn describe(arguments: &TraceArguments, target: Target) -> Trace {
+fn describe(arguments: &TraceArguments, trace: Trace) -> Trace {
     let time = &arguments.time;
-    let mut trace = Trace::new(target, Arc::new(LocalVantage::new())).samples(arguments.road.samples);
+    let mut trace = trace.samples(arguments.road.samples);
     if let Some(deadline) = time.deadline {
         trace = trace.deadline(deadline);
     }

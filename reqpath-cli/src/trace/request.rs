@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use reqpath_core::{Expectation, Target, TargetBuilder};
+use reqpath_core::{Target, TargetBuilder};
+use reqpath_stages::path::PathFile;
 
 use crate::arguments::{RequestArguments, TraceArguments};
 use crate::error::Mistake;
@@ -15,12 +16,21 @@ const BODY_LIMIT_MIB: u64 = 16;
 /// The headers that are sent unless the caller has them.
 const OURS: [&str; 5] = ["Host", "User-Agent", "Accept", "X-Request-Id", "traceparent"];
 
-pub(super) fn target(arguments: &TraceArguments) -> Result<Target, Mistake> {
+/// The request: that of the path file, where there is one, changed by the flags.
+pub(super) fn target(arguments: &TraceArguments, file: Option<&PathFile>) -> Result<Target, Mistake> {
     let request = &arguments.request;
-    let mut builder = Target::builder(&arguments.url)?;
+    let written = file.and_then(|file| file.request.clone()).unwrap_or_default();
+    let url = arguments.url.as_deref();
+    if written.leaves_credentials_out(url) {
+        anstream::eprintln!("reqpath: the path file's credentials are for another origin, and are left out");
+    }
+    let mut builder = written.builder(url)?;
     let body = body(&request.data)?;
-    let default_method = if body.is_some() { "POST" } else { "GET" };
-    builder = builder.method(request.method.as_deref().unwrap_or(default_method))?;
+    if let Some(method) = &request.method {
+        builder = builder.method(method)?;
+    } else if body.is_some() && written.method.is_none() {
+        builder = builder.method("POST")?;
+    }
     builder = headers(builder, request, body.is_some())?;
     if let Some(body) = body {
         builder = builder.body(body);
@@ -31,9 +41,12 @@ pub(super) fn target(arguments: &TraceArguments) -> Result<Target, Mistake> {
     if let Some(max_time) = arguments.time.max_time {
         builder = builder.max_time(max_time);
     }
-    let mut expect = Expectation::default();
-    expect.status.clone_from(&request.expect_status);
-    Ok(builder.expect(expect).build())
+    if !request.expect_status.is_empty() {
+        let mut expect = written.expect;
+        expect.status.clone_from(&request.expect_status);
+        builder = builder.expect(expect);
+    }
+    Ok(builder.build())
 }
 
 fn headers(
@@ -41,18 +54,19 @@ fn headers(
     request: &RequestArguments,
     has_body: bool,
 ) -> Result<TargetBuilder, Mistake> {
-    let mut content_type = false;
-    for header in &request.headers {
-        let (name, value) = split(header)?;
+    let given = request.headers.iter().map(|header| split(header)).collect::<Result<Vec<_>, _>>()?;
+    // What the path file says of a header counts no more where a flag speaks of it.
+    builder = builder
+        .retain_headers(|written| !given.iter().any(|(name, _)| name.eq_ignore_ascii_case(&written.name)));
+    for ((name, value), header) in given.into_iter().zip(&request.headers) {
         // `Name:` takes a header of ours away, as curl has it; where there is none to take, nothing is sent.
         let ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
         if value.is_empty() && !header.ends_with(';') && !ours {
             continue;
         }
-        content_type |= name.eq_ignore_ascii_case("content-type");
         builder = builder.header(name, value)?;
     }
-    if has_body && !content_type {
+    if has_body && builder.clone().build().header("content-type").is_none() {
         builder = builder.header("Content-Type", "application/x-www-form-urlencoded")?;
     }
     Ok(builder)
