@@ -290,6 +290,14 @@ fn what_an_application_asks_beside_the_road_stands_behind_its_failure() {
     ] {
         assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
     }
+    // What it asks is well, and so is what is behind it: the time is lost in this very hop.
+    let slow = [
+        ("client>edge", "504 2s"),
+        ("edge>gateway", "ok 3s"),
+        ("gateway>cache", "ok"),
+        ("gateway>pod", "ok"),
+    ];
+    assert_eq!(told(&judged("client edge gateway pod cache<gateway", &slow)), "died gateway http.error");
 }
 
 #[test]
