@@ -71,6 +71,11 @@ if ! diff -u docs/report.schema.json <(target/debug/reqpath schema); then
     exit 1
 fi
 echo "docs/report.schema.json is what the program writes"
+if ! diff -u docs/path.schema.json <(target/debug/reqpath schema --path); then
+    echo "docs/path.schema.json is stale: target/debug/reqpath schema --path > docs/path.schema.json" >&2
+    exit 1
+fi
+echo "docs/path.schema.json is what the program reads"
 
 section "Licences, bans and sources of dependencies"
 # Advisories are left out: their database cannot be reached from every machine that runs this.
