@@ -190,7 +190,7 @@ fn leg(subject: &Subject) -> String {
     match subject {
         Subject::Leg(leg) => format!("{} → {}", escape(leg.from.as_str(), 80), escape(leg.to.as_str(), 80)),
         Subject::Hop(hop) => format!("{}, looked at by itself", escape(hop.as_str(), 80)),
-        Subject::Path => "the path".to_owned(),
+        _ => "the path".to_owned(),
     }
 }
 
