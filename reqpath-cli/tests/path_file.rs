@@ -147,7 +147,7 @@ fn every_hop_is_entered_as_the_hop_before_would() {
     let all: u64 = ["edge", "gateway", "shop"].map(|to| announced(&plan.report, to)).into_iter().sum();
     assert!(road.shop.request_count() <= all, "{} of {all}", road.shop.request_count());
     let gateway = road.nginx.access_log().text().lines().count() as u64;
-    let through = 2 * front + announced(&plan.report, "gateway");
+    let through = front + announced(&plan.report, "gateway");
     assert!((1..=through).contains(&gateway), "{gateway} of {through}");
     assert!(!run.stdout.contains("s3cr3t"), "a secret in the report");
 }
@@ -155,7 +155,8 @@ fn every_hop_is_entered_as_the_hop_before_would() {
 #[test]
 fn a_hop_that_is_down_is_seen_from_the_hop_before() {
     let Some(road) = Road::new(Reply::ok("a cart")) else { return };
-    let text = road.yaml("");
+    // Seen from where the gateway itself looks: that another is refused would prove nothing of it.
+    let text = road.yaml("").replace("- name: gateway\n", "- name: gateway\n  vantage: here\n");
     let closed = road.shop.address();
     let Road { nginx, shop } = road;
     drop(shop);
@@ -223,7 +224,7 @@ fn a_certificate_is_believed_as_the_hop_before_believes_it() {
         );
     }
     let file = Written::new(&text("verifies: true, ca: ours.pem")).beside("ours.pem", "no certificate");
-    file.trace(&[]).assert_mistake("road.yaml:2:98: hops[2].sends.ca: ours.pem: holds no certificate");
+    file.trace(&[]).assert_mistake(": hops[2].sends.ca: ours.pem: holds no certificate");
 }
 
 #[test]

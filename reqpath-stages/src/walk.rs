@@ -69,6 +69,9 @@ pub struct Walk {
     front_only: bool,
 }
 
+/// A hop, and a place it is looked at from.
+type Visited = (HopId, Arc<dyn Vantage>);
+
 impl Walk {
     /// A walk of this request along this path; the client looks from `own`, unless its hop names a vantage.
     #[must_use]
@@ -197,7 +200,7 @@ impl Walk {
     }
 
     /// The hops to visit, and from where: once from each place that one of its sources is read from.
-    fn places(&self) -> Result<Vec<(HopId, Arc<dyn Vantage>)>, WalkError> {
+    fn places(&self) -> Result<Vec<Visited>, WalkError> {
         let mut places = Vec::new();
         for hop in &self.path.hops {
             let mut names: Vec<&str> = hop.vantage.as_deref().into_iter().collect();
