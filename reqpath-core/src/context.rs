@@ -430,6 +430,14 @@ impl Log {
         id
     }
 
+    /// Takes in what was observed elsewhere, under numbers of its own.
+    pub(crate) fn bring(&mut self, observations: Vec<Observation>, watch: Option<&Watch>) {
+        for mut observation in observations {
+            observation.id = self.number();
+            self.keep(observation, watch);
+        }
+    }
+
     fn keep(&mut self, observation: Observation, watch: Option<&Watch>) {
         if let Some(watch) = watch {
             watch(&observation);

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Endpoint, HopId, Pipeline, Target, Vantage};
+use crate::far::Elsewhere;
+use crate::{Endpoint, Far, HopId, Pipeline, Target, Vantage};
 
 /// Requests that enter the road at a hop further in, from a vantage that can reach it.
 ///
@@ -20,6 +21,7 @@ pub struct Entry {
     pub(crate) road: Option<Arc<Pipeline>>,
     pub(crate) until: Option<Cow<'static, str>>,
     pub(crate) samples: Option<u32>,
+    pub(crate) far: Option<Arc<dyn Far>>,
 }
 
 impl Entry {
@@ -40,7 +42,16 @@ impl Entry {
             road: None,
             until: None,
             samples: None,
+            far: None,
         }
+    }
+
+    /// The same from a place too far away to look from here: each request is made and looked at there,
+    /// with the settings of the program there.
+    #[must_use]
+    pub fn from_far(from: impl Into<HopId>, to: impl Into<HopId>, target: Target, far: Arc<dyn Far>) -> Self {
+        let near = Arc::new(Elsewhere(far.name()));
+        Self { far: Some(far), ..Self::new(from, to, target, near) }
     }
 
     /// Where the hop is dialled, whatever the URL says.

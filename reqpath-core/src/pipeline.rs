@@ -12,17 +12,18 @@ use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::{Timestamp, Unit};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::attempt::Attempt;
 use crate::context::{Log, Shared, TrialState, lock};
+use crate::far::Brought;
 use crate::judging::Suspicion;
 use crate::trace::{LONGEST, Trace};
 use crate::turns::turn;
 use crate::{
-    Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Endpoint, Entry, Hop,
-    HopId, HopKind, Left, Micros, Path, Pinned, ProbeError, Report, Role, SCHEMA, Stage, Subject, Target,
-    Vantage, judge,
+    Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Endpoint, Entry, Far,
+    FarRequest, Hop, HopId, HopKind, Left, Micros, Path, Pinned, ProbeError, Report, Role, SCHEMA, Stage,
+    Subject, Target, Vantage, judge,
 };
 
 /// The least time in which one more try means anything.
@@ -138,6 +139,11 @@ impl Pipeline {
             let last = until.and_then(|until| stages.iter().position(|stage| stage.name() == until));
             let stages = last.map_or(&stages[..], |last| &stages[..=last]);
             announce(&mut plan, stages, &at, trace, &entry.target, (trace.samples_of(entry), 1), &why);
+            if entry.far.is_some() {
+                let name = entry.vantage.name();
+                let why = "has the request made and looked at there";
+                plan.push(Contact::new(ContactKind::Command, name, trace.samples_of(entry), why));
+            }
         }
         for (hop, _) in &trace.places {
             let at = Subject::Hop(hop.clone());
@@ -283,6 +289,10 @@ impl Pipeline {
                     let end = request_end(trace, shared);
                     if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
                         break;
+                    }
+                    if let Some(far) = &entry.far {
+                        far_away(shared, &way, &**far, sample, end).await;
+                        continue;
                     }
                     trial(shared, &way, Asked::new(sample, sample == first, Role::Inner), end).await;
                 }
@@ -472,6 +482,40 @@ async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) 
                     || unconnected.is_some_and(|limit| nearly(entered.elapsed(), limit));
                 return Ended { died, suspect, ran_out, elapsed };
             }
+        }
+    }
+}
+
+/// One request made and looked at far away.
+async fn far_away(shared: &Arc<Shared>, way: &Way<'_>, far: &dyn Far, sample: u32, end: Instant) {
+    let (at, began) = (way.leg.at_sample(sample), Instant::now());
+    let permit = match shared.budget.permit(ContactKind::Command) {
+        Ok(permit) => permit,
+        Err(error) => return lock(&shared.log).errors.push(ProbeError::new("far", error.to_string())),
+    };
+    let id = if sample == 0 { shared.request_id.clone() } else { format!("{}-{sample}", shared.request_id) };
+    let time = end.saturating_duration_since(began);
+    let request = FarRequest::new(way.target, way.endpoint, &id, way.until, time);
+    let told = match timeout_at(end, far.trace_here(permit, request)).await {
+        Ok(told) => told.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no report within {}", Micros::from(time))),
+    };
+    let since = began.saturating_duration_since(shared.started).into();
+    let brought = match told {
+        Ok(json) => Brought::read(&json, &far.name(), &at, since),
+        Err(why) => Err(ProbeError::new("far", format!("{}: {why}", far.name()))),
+    };
+    let mut log = lock(&shared.log);
+    let errors = match brought {
+        Ok(brought) => {
+            log.bring(brought.observations, shared.watch.as_ref());
+            brought.errors
+        }
+        Err(error) => vec![error],
+    };
+    for error in errors {
+        if !log.errors.contains(&error) {
+            log.errors.push(error);
         }
     }
 }
