@@ -64,6 +64,15 @@ pub(crate) async fn command(
     Err(Unavailable::NotHere)
 }
 
+pub(crate) async fn output(
+    _: &impl Place,
+    _: &[String],
+    _: usize,
+    _: Duration,
+) -> Result<Vec<u8>, Unavailable> {
+    Err(Unavailable::NotHere)
+}
+
 /// There is no way into a network namespace where there are none.
 #[derive(Debug)]
 pub(crate) enum Gate {}

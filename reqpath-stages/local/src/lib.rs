@@ -5,6 +5,7 @@
 //! A socket belongs to the namespace of the thread that opens it, and every socket here is opened by the
 //! thread that asks, so a thread that has entered a namespace looks from there.
 //! [`NetnsVantage`] keeps such a thread, and looks from another network namespace or a container of this machine.
+//! [`FarCommand`] has another reqpath look, on another machine or in a Pod, and takes its report.
 //!
 //! What an error number alone does not tell is asked for where the kernel keeps it:
 //! the ICMP message behind an error (the socket's error queue), the connection's figures (`TCP_INFO`,
@@ -38,6 +39,7 @@
 mod connect;
 mod connection;
 mod datagram;
+mod far;
 mod file;
 mod inside;
 mod last;
@@ -67,6 +69,7 @@ use reqpath_core::{
     SystemAnswer, SystemLookupError, Unavailable, Vantage,
 };
 
+pub use far::FarCommand;
 pub use netns::{NetnsError, NetnsVantage};
 use place::Here;
 use spare::Spare;

@@ -55,13 +55,51 @@ pub(crate) async fn command(
     limit: usize,
     time: Duration,
 ) -> Result<Vec<u8>, Unavailable> {
+    let program = escape(command.first().map_or("", String::as_str), WORDS);
+    match run(place, command, limit, time, Heard::Both).await? {
+        (Some(status), printed) if !status.success() => Err(failed(&program, status, &printed)),
+        // Nothing yet is not nothing.
+        (None, printed) if printed.is_empty() && limit > 0 => {
+            let time = Micros::from(time);
+            Err(Unavailable::System(format!("`{program}` said nothing within {time}")))
+        }
+        (_, printed) => Ok(printed),
+    }
+}
+
+/// Runs a command from a place and gives the last `limit` bytes of its standard output, however it ended;
+/// what it complains of is not heard.
+pub(crate) async fn output(
+    place: &impl Place,
+    command: &[String],
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<u8>, Unavailable> {
+    Ok(run(place, command, limit, time, Heard::Output).await?.1)
+}
+
+/// Which of its outputs are heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Both,
+    Output,
+}
+
+/// How it ended, if it did within the time, and what it printed last.
+async fn run(
+    place: &impl Place,
+    command: &[String],
+    limit: usize,
+    time: Duration,
+    heard: Heard,
+) -> Result<(Option<ExitStatus>, Vec<u8>), Unavailable> {
     let Some(program) = command.first().cloned() else {
         return Err(Unavailable::System("the command is empty".to_owned()));
     };
     let words = command.to_vec();
     // Whatever time it takes to start is its own.
     let up = sleep(time);
-    let started = place.here(move || start(&words)).await.map_err(unavailable)?;
+    let started = place.here(move || start(&words, heard)).await.map_err(unavailable)?;
     let started = started.map_err(|error| not_started(&program, error))?;
     let printed = pipe::Receiver::from_owned_fd(OwnedFd::from(started.printed)).map_err(unavailable)?;
     let mut running = started.running;
@@ -70,24 +108,15 @@ pub(crate) async fn command(
         ended = follow(printed, started.ended, &mut last) => ended.map_err(unavailable)?,
         () = up => false,
     };
-    if ended {
-        let status = running.end().await.map_err(unavailable)?;
-        if !status.success() {
-            return Err(failed(&program, status, last.into_bytes()));
-        }
-        return Ok(last.into_bytes());
-    }
-    let printed = last.into_bytes();
-    if printed.is_empty() && limit > 0 {
-        // Nothing yet is not nothing.
-        let (program, time) = (escape(&program, WORDS), Micros::from(time));
-        return Err(Unavailable::System(format!("`{program}` said nothing within {time}")));
-    }
-    Ok(printed)
+    let status = match ended {
+        true => Some(running.end().await.map_err(unavailable)?),
+        false => None,
+    };
+    Ok((status, last.into_bytes()))
 }
 
 /// Starts it in the calling thread, whose namespaces it has; alone in its process group.
-fn start(words: &[String]) -> io::Result<Started> {
+fn start(words: &[String], heard: Heard) -> io::Result<Started> {
     let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     // One pipe for both: what was said is in the order in which it was said.
     let (printed, out) = io::pipe()?;
@@ -98,7 +127,10 @@ fn start(words: &[String]) -> io::Result<Started> {
         .env("PATH", env::var_os("PATH").unwrap_or_else(|| PATH.into()))
         .env("LANG", "C")
         .stdin(Stdio::from(File::open("/dev/null")?))
-        .stderr(out.try_clone()?)
+        .stderr(match heard {
+            Heard::Both => Stdio::from(out.try_clone()?),
+            Heard::Output => Stdio::null(),
+        })
         .stdout(out)
         .process_group(0);
     if let Some(home) = env::var_os("HOME") {
@@ -205,9 +237,8 @@ fn not_started(program: &str, error: io::Error) -> Unavailable {
     }
 }
 
-fn failed(program: &str, status: ExitStatus, printed: Vec<u8>) -> Unavailable {
+fn failed(program: &str, status: ExitStatus, printed: &[u8]) -> Unavailable {
     let mut lines = printed.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let words = lines.rfind(|line| !line.is_empty()).unwrap_or(b"it said nothing");
-    let program = escape(program, WORDS);
     Unavailable::System(format!("`{program}` failed ({status}): {}", escape_bytes(words, WORDS)))
 }

@@ -11,7 +11,7 @@ mod route;
 mod sockets;
 mod tcp_info;
 
-pub(crate) use command::command;
+pub(crate) use command::{command, output};
 pub(crate) use descriptors::descriptors;
 pub(crate) use error_queue::{forget_icmp, icmp, keep_icmp};
 pub(crate) use gate::Gate;
