@@ -12,6 +12,9 @@ use crate::timetable::{Patience, Timetable, plain};
 /// Everything that was seen; to be narrowed to legs that are only known inside a recogniser.
 pub(super) static EVERYWHERE: Subject = Subject::Path;
 
+/// An answer that comes within this time was made at once, whatever it says of waiting.
+const AT_ONCE: Micros = Micros(100_000);
+
 /// What the path declares, as it was written down.
 pub(super) fn declared(case: &Case) -> Result<Seen<'_, Declared>, Decline> {
     case.first::<Declared>(&EVERYWHERE)
@@ -154,9 +157,16 @@ impl<'a> InVain<'a> {
             let told = matches!(exchange.status, Some(504 | 522 | 524)) && failed(case, &exchange);
             let silent = matches!(exchange.end, Some(End::TimedOut | End::Stalled));
             let waited = Waited::of(&exchange).map_or_else(Micros::default, |waited| waited.time);
-            (told || silent).then_some(Self { waited, exchange })
+            (waited >= AT_ONCE && (told || silent)).then_some(Self { waited, exchange })
         })
     }
+}
+
+/// Whether the same failure was answered at the front: passed on, and not waited for in vain.
+pub(super) fn passed_on(case: &Case, seen: &Exchange) -> bool {
+    let Some(front) = case.path().front() else { return false };
+    let mut answers = case.of::<Exchange>(&EVERYWHERE).filter(|other| front.covers(other.subject()));
+    answers.any(|other| other.answered() && other.status == seen.status)
 }
 
 /// Whether any counted request at the front failed.

@@ -3,7 +3,7 @@
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Micros, Scope, Subject, cause};
 use reqpath_http::Exchange;
 
-use super::met::{Limit, Network, Waited, asked, is_application, place, timed};
+use super::met::{Limit, Network, Waited, asked, failed, is_application, passed_on, place, timed};
 
 cause! {
     /// The application takes longer to answer than it may.
@@ -78,6 +78,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let seen = case.first::<Exchange>(at)?;
     let waited = Waited::of(&seen).ok_or(Decline::Absent)?;
     let limit = Limit::of(case, hop).ok_or(Decline::Absent)?;
+    // An error that came through is the application's error, however long it took.
+    if failed(case, &seen) && (!matches!(limit, Limit::Budget(_)) || passed_on(case, &seen)) {
+        return Err(case.not(&seen, || format!("{} answered with {}", place(hop, &seen), seen.status_line())));
+    }
     let network = Network::of(case, at);
     let own = Micros(waited.time.0.saturating_sub(network.time.0));
     if own <= limit.time() {

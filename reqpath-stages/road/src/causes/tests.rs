@@ -169,7 +169,11 @@ fn chains_lead_from_the_symptom_inwards() {
         ("pod.slow", "shop", &["http.error", "pod.slow"]),
         ("pod.app_error", "shop", &["http.error", "pod.app_error"]),
         ("proxy.timeout_budget_inverted", "gateway", &["http.error", "proxy.timeout_budget_inverted"]),
-        ("pod.dependency_failed", "prices", &["http.error", "pod.app_error", "pod.dependency_failed"]),
+        (
+            "pod.dependency_failed",
+            "prices",
+            &["http.error", "pod.app_error", "tcp.refused", "pod.dependency_failed"],
+        ),
         ("pod.dependency_slow", "prices", &["http.error", "pod.slow", "pod.dependency_slow"]),
     ];
     for (code, place, expected) in chains {
@@ -294,6 +298,22 @@ fn an_application_may_send_502_and_504_of_its_own() {
             report.verdict
         );
     }
+}
+
+#[test]
+fn an_error_made_at_once_was_not_waited_for() {
+    for (front, shop_status, expected) in [(504, 504, "pod.app_error"), (504, 200, "http.error")] {
+        let mut seen = answered("client", "gateway", 0, front, 1);
+        seen.extend(answered("gateway", "shop", 10, shop_status, 3));
+        let report = judged(&road(&json!([gateway(json!({})), shop(None)]), &json!({}), seen));
+        assert!(found(&report, "pod.slow").is_none(), "{:#?}", report.findings);
+        assert!(expected == "http.error" || code(&report) == expected, "{:#?}", report.verdict);
+    }
+    // Late and failing: what came through is the error, and not the wait.
+    let mut seen = answered("client", "gateway", 0, 500, 3000);
+    seen.extend(answered("gateway", "shop", 10, 500, 3000));
+    let report = judged(&road(&json!([gateway(json!({})), shop(Some(500_000))]), &json!({}), seen));
+    assert_eq!((code(&report), hop(&report)), ("pod.app_error", "shop"), "{:#?}", report.verdict);
 }
 
 #[test]
