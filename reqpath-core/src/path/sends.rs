@@ -1,14 +1,17 @@
 //! What one hop sends to the next.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use crate::{Header, Scheme};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::{Header, Scheme, redact_url};
 
 /// What the hop before sends to a hop, where it differs from the request at the front.
 ///
 /// Without it, nothing is known of the request here, and an entry at this hop ends before HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// It is stored and shown without secret query values and secret headers.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Sends {
@@ -19,7 +22,7 @@ pub struct Sends {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// The path and query it asks for; those of the front unless said.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted")]
     pub uri: Option<String>,
     /// Headers it sets, in place of any of the same name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -33,4 +36,37 @@ pub struct Sends {
     /// Whether it verifies the certificate. Many proxies do not unless told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub verifies: bool,
+}
+
+impl fmt::Debug for Sends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sends")
+            .field("scheme", &self.scheme)
+            .field("host", &self.host)
+            .field("uri", &self.uri.as_deref().map(redact_url))
+            .field("headers", &self.headers)
+            .field("drops", &self.drops)
+            .field("server_name", &self.server_name)
+            .field("verifies", &self.verifies)
+            .finish()
+    }
+}
+
+/// A path and query without its secrets.
+fn redacted<S: Serializer>(uri: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    uri.as_deref().map(redact_url).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_the_query_is_neither_stored_nor_shown() {
+        let uri = Some("/v1/cart?api_key=hunter22&page=2".to_owned());
+        let sends = Sends { uri, ..Sends::default() };
+        let stored = serde_json::to_string(&sends).unwrap();
+        assert_eq!(stored, r#"{"uri":"/v1/cart?api_key=[redacted]&page=2"}"#);
+        assert!(!format!("{sends:?}").contains("hunter22"));
+    }
 }
