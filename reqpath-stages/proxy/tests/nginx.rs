@@ -17,7 +17,7 @@ use reqpath_testkit::mock::{ClosedPort, Connection, FullAcceptQueue, MockUpstrea
 use reqpath_testkit::pki::Authority;
 use reqpath_testkit::real::{Flavour, Nginx, NginxBuilder, require};
 
-const ROAD: &str = "log_format road '$remote_addr [$time_iso8601] \"$request\" $status $body_bytes_sent '\
+const ROAD: &str = "log_format road '$remote_addr [$time_iso8601] \"$request\" $status $body_bytes_sent ' \
      'upstream=\"$upstream_addr\" upstream_status=\"$upstream_status\" \
       time=$request_time id=\"$http_x_request_id\"';";
 
@@ -265,7 +265,7 @@ fn too_many_requests_are_shed() {
     let upstream = MockUpstream::start(Reply::ok("x")).unwrap();
     for flavour in Flavour::each() {
         for status in [503, 429] {
-            let http = "limit_req_zone $server_name zone=one:32k rate=1r/m;";
+            let http = "limit_req_zone $binary_remote_addr zone=one:32k rate=1r/m;";
             let location =
                 format!("limit_req zone=one; limit_req_status {status}; {}", to(upstream.address()));
             let Some(nginx) = require(edge(flavour.clone(), http, &location).start()) else { continue };

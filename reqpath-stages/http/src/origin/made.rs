@@ -75,6 +75,10 @@ pub fn made<'a>(case: &'a Case, at: &Subject, status: u16) -> Made<'a> {
                 (format!("its log says that {upstream} answered {came}, and that it answered {status}"), true)
             }
             Gave::Kept => ("its log says that it had the answer from before".to_owned(), true),
+            // It asked itself, so it is one of its own that made it.
+            Gave::PassedOn if here.addresses.iter().any(|own| own.to_string() == upstream) => {
+                (format!("its log says that it came from {upstream}, which is {name} itself"), true)
+            }
             Gave::PassedOn => (format!("the log of {name} says that it came from {upstream}"), false),
             Gave::Untold => {
                 let tried = line.tries.last().and_then(|last| last.status);

@@ -50,7 +50,7 @@ pub(super) fn requests(hop: &Hop, cx: &Context) -> Vec<Request> {
         );
     }
     let mut requests: Vec<Request> = requests.into_values().collect();
-    requests.sort_by_key(|request| request.ended);
+    requests.sort_by_key(|request| (request.ended, request.sample));
     requests
 }
 

@@ -264,10 +264,8 @@ fn absent(hop: &Hop, requests: &[Request], logged: &HashSet<u32>, log: &str, cx:
     for (place, request) in
         requests.iter().enumerate().filter(|(_, request)| !logged.contains(&request.sample))
     {
-        let later = requests
-            .iter()
-            .skip(place + 1)
-            .find(|later| later.ended > request.ended && logged.contains(&later.sample));
+        // They stand in the order in which they ended.
+        let later = requests.iter().skip(place + 1).find(|later| logged.contains(&later.sample));
         if let Some(later) = later {
             let (hop, log) = (hop.id.to_string(), log.to_owned());
             cx.record(&leg.at_sample(request.sample), Absent { hop, log, later: later.sample });
