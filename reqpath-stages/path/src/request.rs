@@ -1,11 +1,12 @@
 //! The request that a path file describes.
 
+use std::fmt;
 use std::sync::Arc;
 
-use reqpath_core::{Expectation, Header, Micros, Target, TargetBuilder, TargetError};
+use reqpath_core::{Expectation, Header, Micros, Target, TargetBuilder, TargetError, redact_url};
 
 /// The request that a path file describes; a URL may still be missing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Request {
     /// The URL.
@@ -34,6 +35,18 @@ pub enum NoUrl {
     /// It cannot be requested, or something else of the request cannot be sent.
     #[error(transparent)]
     Target(#[from] TargetError),
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Secret query values and the body stay out of every log.
+        f.debug_struct("Request")
+            .field("url", &self.url.as_deref().map(redact_url))
+            .field("method", &self.method)
+            .field("headers", &self.headers)
+            .field("body_length", &self.body.as_ref().map(|body| body.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {

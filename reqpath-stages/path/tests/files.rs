@@ -22,7 +22,11 @@ struct Kept;
 
 impl References for Kept {
     fn variable(&self, name: &str) -> Option<String> {
-        (name == "TOKEN").then(|| "Bearer s3cr3t-of-mine".to_owned())
+        match name {
+            "TOKEN" => Some("Bearer s3cr3t-of-mine".to_owned()),
+            "SIGNED" => Some("/?sig=s1gn4ture".to_owned()),
+            _ => None,
+        }
     }
 
     fn file(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
@@ -103,16 +107,17 @@ hops:
 - {name: edge}
 - name: shop
   credentials: true
-  sends: {scheme: https, verifies: true, ca: ca.pem, headers: {X-Api-Key: {file: /run/key}}}
+  sends: {scheme: https, verifies: true, ca: ca.pem, uri: {env: SIGNED}, headers: {X-Api-Key: {file: /run/key}}}
 ";
     let file = PathFile::parse("road.yaml", text, &Kept).unwrap();
     let request = file.request.as_ref().unwrap().builder(None).unwrap().build();
     assert_eq!(request.header("authorization"), Some("Bearer s3cr3t-of-mine"));
     assert_eq!(request.header("x-tenant"), Some("k3y-of-mine"));
     assert_eq!((file.authorities[0].hop.as_str(), file.authorities[0].pem.as_slice()), ("shop", &b"PEM"[..]));
+    assert_eq!(file.path.hops[2].sends.as_ref().unwrap().uri.as_deref(), Some("/?sig=s1gn4ture"));
     let stored = serde_json::to_string(&(&request, &file.path)).unwrap();
     for shown in [stored, format!("{request:?} {file:?}")] {
-        assert!(!shown.contains("s3cr3t") && !shown.contains("k3y-of"), "{shown}");
+        assert!(!shown.contains("s3cr3t") && !shown.contains("k3y-of") && !shown.contains("s1gn4ture"), "{shown}");
     }
     assert_eq!(request.scrubber().scrub("you are k3y-of-mine"), "you are [redacted]");
 }
