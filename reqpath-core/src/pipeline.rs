@@ -45,6 +45,8 @@ const TIME_TO_TRY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Pipeline {
     stages: Vec<Arc<dyn Stage>>,
+    /// Stages that only visit, and are not run for requests.
+    visitors: Vec<Arc<dyn Stage>>,
     catalogue: Catalogue,
 }
 
@@ -52,6 +54,7 @@ pub struct Pipeline {
 #[derive(Debug, Default)]
 pub struct PipelineBuilder {
     stages: Vec<Arc<dyn Stage>>,
+    visitors: Vec<Arc<dyn Stage>>,
     causes: Vec<&'static Cause>,
 }
 
@@ -60,6 +63,14 @@ impl PipelineBuilder {
     #[must_use]
     pub fn stage(mut self, stage: impl Stage + 'static) -> Self {
         self.stages.push(Arc::new(stage));
+        self
+    }
+
+    /// A stage that only [visits](Stage::visits) hops: requests do not come through it, and pay nothing for it.
+    #[must_use]
+    pub fn visitor(mut self, stage: impl Stage + 'static) -> Self {
+        self.causes.extend(stage.causes());
+        self.visitors.push(Arc::new(stage));
         self
     }
 
@@ -78,7 +89,7 @@ impl PipelineBuilder {
     pub fn build(self) -> Result<Pipeline, CatalogueError> {
         let causes = self.stages.iter().flat_map(|stage| stage.causes().iter().copied()).chain(self.causes);
         let catalogue = Catalogue::new(causes.collect::<Vec<_>>())?;
-        Ok(Pipeline { stages: self.stages, catalogue })
+        Ok(Pipeline { stages: self.stages, visitors: self.visitors, catalogue })
     }
 }
 
@@ -148,7 +159,7 @@ impl Pipeline {
         for (hop, _) in &trace.places {
             let at = Subject::Hop(hop.clone());
             begins(&at, plan.len());
-            for stage in self.stages.iter().filter(|stage| stage.visits()) {
+            for stage in self.visiting() {
                 plan.extend(stage.plan_visit(&at, &trace.path, &trace.target));
             }
         }
@@ -305,7 +316,7 @@ impl Pipeline {
     async fn visits(&self, trace: &Trace, shared: &Arc<Shared>) {
         let mut visits = FuturesUnordered::new();
         for (hop, vantage) in &trace.places {
-            for stage in self.stages.iter().filter(|stage| stage.visits()) {
+            for stage in self.visiting() {
                 let state = TrialState::new(trace.target.clone(), Arc::clone(vantage), 0, shared.deadline);
                 let cx = Context::new(Arc::clone(shared), Arc::new(state));
                 visits.push(async move {
@@ -338,6 +349,11 @@ impl Pipeline {
             let asked = Asked { sample: number, first: false, role: Role::Confirm, pinned };
             trial(shared, way, asked, end).await;
         }
+    }
+
+    /// The stages that visit.
+    fn visiting(&self) -> impl Iterator<Item = &Arc<dyn Stage>> {
+        self.stages.iter().chain(&self.visitors).filter(|stage| stage.visits())
     }
 
     /// What seems to tell the samples that died from those that did not.

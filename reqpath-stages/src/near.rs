@@ -7,6 +7,8 @@ use crate::client::{Client, ClientOptions};
 use crate::db::{Db, DbOptions, Secure};
 use crate::dns::{Dns, DnsOptions};
 use crate::http::{Clock, Http, HttpOptions, Tunnel};
+#[cfg(feature = "proxy")]
+use crate::proxy::{Proxy, ProxyOptions};
 use crate::tcp::{Tcp, TcpOptions};
 use crate::tls::{Tls, TlsOptions};
 
@@ -24,6 +26,9 @@ pub struct Road {
     pub tls: TlsOptions,
     /// The request.
     pub http: HttpOptions,
+    /// How the logs of hops are read, where the road is [whole](Road::whole).
+    #[cfg(feature = "proxy")]
+    pub proxy: ProxyOptions,
     /// What is demanded of a database, where the road leads [to one](Road::to_database).
     /// How it shakes hands is said by `tls`, as for everything else.
     #[cfg(feature = "db")]
@@ -61,6 +66,10 @@ impl Road {
         self.tcp.side_looks = false;
         self.tls.side_looks = false;
         self.http.side_looks = false;
+        #[cfg(feature = "proxy")]
+        {
+            self.proxy.side_looks = false;
+        }
         self
     }
 
@@ -83,6 +92,14 @@ impl Road {
         }
         pipeline =
             pipeline.stage(Tcp::new(self.tcp)).stage(Tunnel::new()).stage(tls).stage(Http::new(self.http));
+        // What a proxy tells in its answer alone needs no look; its logs are read where a path names some.
+        #[cfg(feature = "proxy")]
+        {
+            pipeline = match self.whole {
+                true => pipeline.visitor(Proxy::new(self.proxy)),
+                false => pipeline.causes(crate::proxy::CAUSES.iter().copied()),
+            };
+        }
         #[cfg(feature = "db")]
         if self.whole {
             pipeline = pipeline.causes(crate::db::CAUSES.iter().copied());

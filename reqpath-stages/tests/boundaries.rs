@@ -50,7 +50,7 @@ fn only_a_vantage_touches_the_world() {
         "getaddrinfo(",
     ];
     let mut files = Vec::new();
-    for stage in ["client", "dns", "tcp", "tls", "http", "db", "road"] {
+    for stage in ["client", "dns", "tcp", "tls", "http", "proxy", "db", "road"] {
         sources(&root().join("reqpath-stages").join(stage).join("src"), &mut files);
     }
     sources(&root().join("reqpath-core/src"), &mut files);
@@ -91,7 +91,7 @@ fn core_depends_on_no_protocol_crate() {
 
 #[test]
 fn every_stage_crate_has_the_same_rooms() {
-    for stage in ["client", "dns", "tcp", "tls", "http", "db", "road"] {
+    for stage in ["client", "dns", "tcp", "tls", "http", "proxy", "db", "road"] {
         let source = root().join("reqpath-stages").join(stage).join("src");
         for room in ["probe", "evidence", "causes"] {
             let there = source.join(room).is_dir() || source.join(format!("{room}.rs")).is_file();
