@@ -4,8 +4,8 @@ mod index;
 
 use std::borrow::Cow;
 use std::ops::Deref;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::{Decline, Evidence, Expectation, Observation, ObservationId, Path, PeerAddr, Subject, Target};
 
@@ -18,7 +18,7 @@ const FEW: usize = 64;
 #[derive(Debug)]
 pub struct Case {
     target: Target,
-    path: Path,
+    path: Arc<Path>,
     observations: Vec<Observation>,
     /// A bit for each kind that was seen, so that most questions about other kinds end at once.
     kinds: u64,
@@ -88,12 +88,12 @@ impl<'a, E> Seen<'a, E> {
 impl Case {
     /// A case of these observations.
     #[must_use]
-    pub fn new(target: Target, path: Path, observations: Vec<Observation>) -> Self {
+    pub fn new(target: Target, path: impl Into<Arc<Path>>, observations: Vec<Observation>) -> Self {
         let kinds = observations.iter().fold(0, |kinds, observation| kinds | bit(observation.kind()));
         let went_well = !observations.is_empty() && observations.iter().all(Observation::went_well);
         Self {
             target,
-            path,
+            path: path.into(),
             observations,
             kinds,
             went_well,
@@ -215,7 +215,7 @@ impl Case {
         self.reasons.store(wanted, Ordering::Relaxed);
     }
 
-    pub(crate) fn into_parts(self) -> (Target, Path, Vec<Observation>) {
+    pub(crate) fn into_parts(self) -> (Target, Arc<Path>, Vec<Observation>) {
         (self.target, self.path, self.observations)
     }
 
@@ -254,8 +254,6 @@ const fn bit(kind: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::Micros;
 

@@ -118,13 +118,17 @@ impl Permit {
 impl Budget {
     /// A budget of exactly what the plan announces.
     pub fn of<'a>(plan: impl IntoIterator<Item = &'a Contact>) -> Self {
-        let budget = Self::default();
+        let mut budget = Self::default();
         for contact in plan {
-            let left = &budget.left[index(contact.kind)];
-            let sum = left.load(Ordering::Relaxed).saturating_add(contact.most);
-            left.store(sum, Ordering::Relaxed);
+            budget.add(contact);
         }
         budget
+    }
+
+    /// One more line of the plan.
+    pub(crate) fn add(&mut self, contact: &Contact) {
+        let left = self.left[index(contact.kind)].get_mut();
+        *left = left.saturating_add(contact.most);
     }
 
     /// Takes one permit.

@@ -9,6 +9,7 @@
 //! What is absent from this crate: any protocol, any socket, any file.
 //! Protocols live in the stage crates, contact with the world in a vantage.
 
+mod announced;
 mod attempt;
 mod case;
 mod catalogue;
@@ -32,6 +33,7 @@ mod reused;
 mod secret;
 mod separation;
 mod stage;
+mod started;
 mod subject;
 mod target;
 mod text;
@@ -64,6 +66,7 @@ pub use reused::Reused;
 pub use secret::{Scrubber, redact_url};
 pub use separation::{Confirmation, Separation, Share};
 pub use stage::{Left, Stage};
+pub use started::Started;
 pub use subject::{HopId, LegSubject, Subject};
 pub use target::{Expectation, Header, Scheme, StatusRange, Target, TargetBuilder};
 pub use text::{escape, escape_bytes, most_like};

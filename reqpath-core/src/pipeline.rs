@@ -11,9 +11,9 @@ use std::time::Duration;
 use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use jiff::{Timestamp, Unit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::announced::Announced;
 use crate::attempt::Attempt;
 use crate::context::{Log, Shared, TrialState, lock};
 use crate::far::Brought;
@@ -23,7 +23,7 @@ use crate::turns::turn;
 use crate::{
     Budget, Case, Catalogue, CatalogueError, Cause, Contact, ContactKind, Context, Endpoint, Entry, Far,
     FarRequest, Hop, HopId, HopKind, Left, Micros, Path, Pinned, ProbeError, Report, Role, SCHEMA, Stage,
-    Subject, Target, Vantage, judge,
+    Started, Subject, Target, Vantage, judge,
 };
 
 /// The least time in which one more try means anything.
@@ -114,67 +114,72 @@ impl Pipeline {
     /// Everything one trace would contact, at most: what a dry run prints.
     #[must_use]
     pub fn plan(&self, trace: &Trace) -> Vec<Contact> {
-        self.plan_telling(trace, |_, _| ())
+        self.plan_by_subject(trace).into_iter().flat_map(|(_, contacts)| contacts).collect()
     }
 
     /// The same by subject, in the order in which they were given: the leg at the front, that of each entry,
     /// and each hop that is visited.
     #[must_use]
     pub fn plan_by_subject(&self, trace: &Trace) -> Vec<(Subject, Vec<Contact>)> {
-        let mut begins = Vec::new();
-        let mut plan = self.plan_telling(trace, |subject, at| begins.push((subject.clone(), at)));
-        let mut parts: Vec<_> = begins.into_iter().rev().map(|(at, from)| (at, plan.split_off(from))).collect();
-        parts.reverse();
-        parts
+        let mut plan = Vec::new();
+        self.announce(trace, &mut plan);
+        plan
     }
 
-    /// The plan, telling at which contact that of each subject begins.
-    fn plan_telling(&self, trace: &Trace, mut begins: impl FnMut(&Subject, usize)) -> Vec<Contact> {
-        let mut plan = Vec::new();
-        let Some(front) = trace.path.front() else { return plan };
-        begins(&front, plan.len());
-        announce(&mut plan, &self.stages, &front, trace, &trace.target, (trace.trials(), 1), "");
+    /// Tells everything that one trace would contact.
+    fn announce(&self, trace: &Trace, plan: &mut impl Announced) {
+        let Some(front) = trace.path.front() else { return };
+        plan.about(&front);
+        plan.requests(&self.stages, &front, (&trace.path, &trace.target), (trace.trials(), 1), "");
         let redirects = trace.target.max_redirects();
         if redirects > 0 {
             // Each is a road of its own, and may lead from plain HTTP to TLS, from a POST to a GET.
             let (next, times) = (trace.target.redirected(), (trace.trials(), redirects));
-            announce(&mut plan, &self.stages, &front, trace, &next, times, ", after a redirect");
+            plan.requests(&self.stages, &front, (&trace.path, &next), times, ", after a redirect");
         }
         for entry in &trace.entries {
             let at = Subject::leg(&entry.from, &entry.to);
-            begins(&at, plan.len());
+            plan.about(&at);
             let stages = entry.road.as_ref().map_or(&self.stages, |road| &road.stages);
             let dialled = entry.endpoint.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
             let why = format!(", entering at {}{dialled}, from {}", entry.to, entry.vantage.name());
             let until = entry.until.as_deref();
             let last = until.and_then(|until| stages.iter().position(|stage| stage.name() == until));
             let stages = last.map_or(&stages[..], |last| &stages[..=last]);
-            announce(&mut plan, stages, &at, trace, &entry.target, (trace.samples_of(entry), 1), &why);
+            plan.requests(stages, &at, (&trace.path, &entry.target), (trace.samples_of(entry), 1), &why);
             if entry.far.is_some() {
                 let name = entry.vantage.name();
                 let why = "has the request made and looked at there";
-                plan.push(Contact::new(ContactKind::Command, name, trace.samples_of(entry), why));
+                plan.contact(Contact::new(ContactKind::Command, name, trace.samples_of(entry), why), "");
             }
         }
         for (hop, _) in &trace.places {
             let at = Subject::Hop(hop.clone());
-            begins(&at, plan.len());
+            plan.about(&at);
             for stage in self.visiting() {
-                plan.extend(stage.plan_visit(&at, &trace.path, &trace.target));
+                for contact in stage.plan_visit(&at, &trace.path, &trace.target) {
+                    plan.contact(contact, "");
+                }
             }
         }
-        plan
+    }
+
+    /// As many contacts of each kind as the plan announces.
+    fn budget(&self, trace: &Trace) -> Budget {
+        let mut budget = Budget::default();
+        self.announce(trace, &mut budget);
+        budget
     }
 
     /// Follows the request and reports. Cannot fail: what goes wrong on the path is evidence,
     /// and trouble of the probe itself is listed beside the verdict.
     pub async fn trace(&self, trace: Trace) -> Report {
-        let started_at = Timestamp::now();
+        let began = Started::now();
         let started = Instant::now();
         let deadline = started + trace.time();
         let stop = lock(&trace.stop).take();
         let shared = Arc::new(Shared {
-            budget: Budget::of(&self.plan(&trace)),
+            budget: self.budget(&trace),
             path: Arc::clone(&trace.path),
             started,
             deadline,
@@ -202,7 +207,7 @@ impl Pipeline {
         // A look that nobody took up holds what holds it.
         let never = std::mem::take(&mut *lock(&shared.asides));
         drop(never);
-        self.report(trace, shared, started_at)
+        self.report(trace, shared, began)
     }
 
     /// The requests at the front and the entries further in at the same time, then the controls,
@@ -359,21 +364,21 @@ impl Pipeline {
     /// What seems to tell the samples that died from those that did not.
     fn suspicion(&self, trace: &Trace, shared: &Shared) -> Option<Suspicion> {
         let seen = lock(&shared.log).observations.clone();
-        let case = case(trace.target.clone(), Path::clone(&trace.path), seen);
+        let case = case(trace.target.clone(), Arc::clone(&trace.path), seen);
         crate::judging::suspicion(&case, &self.catalogue)
     }
 
     /// Whether any sample so far ended in an answer that is a failure.
     fn answers_failed(&self, trace: &Trace, shared: &Shared) -> bool {
         let seen = lock(&shared.log).observations.clone();
-        judge(&case(trace.target.clone(), Path::clone(&trace.path), seen), &self.catalogue, &[])
+        judge(&case(trace.target.clone(), Arc::clone(&trace.path), seen), &self.catalogue, &[])
             .verdict
             .outcome()
             .died
             > 0
     }
 
-    fn report(&self, trace: Trace, shared: Arc<Shared>, started_at: Timestamp) -> Report {
+    fn report(&self, trace: Trace, shared: Arc<Shared>, began: Started) -> Report {
         let log = std::mem::take(&mut *lock(&shared.log));
         let started = shared.started;
         let (request_id, traceparent) = match Arc::try_unwrap(shared) {
@@ -381,13 +386,13 @@ impl Pipeline {
             // A stage kept its context.
             Err(shared) => (shared.request_id.clone(), shared.traceparent.clone()),
         };
-        let case = case(trace.target, Arc::unwrap_or_clone(trace.path), log.observations);
+        let case = case(trace.target, trace.path, log.observations);
         let judgement = judge(&case, &self.catalogue, &log.errors);
         let (target, path, observations) = case.into_parts();
         Report {
             schema: SCHEMA.to_owned(),
             program: concat!("reqpath ", env!("CARGO_PKG_VERSION")).to_owned(),
-            started: started_at.round(Unit::Millisecond).unwrap_or(started_at).to_string(),
+            started: began,
             elapsed_us: started.elapsed().into(),
             request_id,
             traceparent,
@@ -544,27 +549,6 @@ fn request_end(trace: &Trace, shared: &Shared) -> Instant {
     }
 }
 
-/// Adds what the stages would contact on one leg, with so many trials, so many times over.
-fn announce(
-    plan: &mut Vec<Contact>,
-    stages: &[Arc<dyn Stage>],
-    leg: &Subject,
-    trace: &Trace,
-    target: &Target,
-    (trials, times): (u32, u32),
-    after: &str,
-) {
-    let at = leg.at_sample(0);
-    for mut contact in stages.iter().flat_map(|stage| stage.plan(&at, &trace.path, target)) {
-        let trials = if contact.once { 1 } else { trials };
-        contact.most = contact.most.saturating_mul(trials).saturating_mul(times);
-        if !after.is_empty() {
-            contact.why = format!("{}{after}", contact.why).into();
-        }
-        plan.push(contact);
-    }
-}
-
 /// How the counted requests ended.
 #[derive(Default)]
 struct Deaths {
@@ -583,7 +567,7 @@ struct Ended {
 }
 
 /// Everything seen so far.
-fn case(target: Target, mut path: Path, mut observations: Vec<crate::Observation>) -> Case {
+fn case(target: Target, mut path: Arc<Path>, mut observations: Vec<crate::Observation>) -> Case {
     observations.sort_by_key(|observation| observation.id);
     add_redirects(&mut path, &observations);
     Case::new(target, path, observations)
@@ -644,10 +628,10 @@ fn redirected(front: &Subject, number: u32) -> Subject {
 }
 
 /// Hops that were only met on the way.
-fn add_redirects(path: &mut Path, observations: &[crate::Observation]) {
+fn add_redirects(path: &mut Arc<Path>, observations: &[crate::Observation]) {
     for leg in observations.iter().filter_map(|observation| observation.subject.as_leg()) {
         if path.place(&leg.to).is_none() {
-            path.hops.push(Hop::new(leg.to.clone(), HopKind::Server));
+            Arc::make_mut(path).hops.push(Hop::new(leg.to.clone(), HopKind::Server));
         }
     }
 }

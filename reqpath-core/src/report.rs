@@ -1,6 +1,7 @@
 //! The whole record of one trace.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::observation::UNNUMBERED;
 
 use crate::{
-    Case, Catalogue, Finding, HopId, HopKind, LoadError, Micros, Observation, ObservationId, Path, Target,
-    Verdict, judge,
+    Case, Catalogue, Finding, HopId, HopKind, LoadError, Micros, Observation, ObservationId, Path, Started,
+    Target, Verdict, judge,
 };
 
 /// The name and version of the report's schema.
@@ -100,8 +101,9 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub program: String,
     /// When the trace began, RFC 3339 in UTC.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub started: String,
+    #[serde(default, skip_serializing_if = "Started::is_empty")]
+    #[schemars(with = "String")]
+    pub started: Started,
     /// How long it took, in microseconds.
     #[serde(default)]
     pub elapsed_us: Micros,
@@ -119,7 +121,7 @@ pub struct Report {
     pub target: Target,
     /// The hops it was meant to take.
     #[serde(default)]
-    pub path: Path,
+    pub path: Arc<Path>,
     /// The two questions, hop by hop.
     #[serde(default)]
     pub hops: Vec<HopState>,

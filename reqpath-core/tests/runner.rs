@@ -239,6 +239,31 @@ async fn redirects_end_with_what_the_plan_announced() {
     assert!(report.hops.iter().all(|hop| hop.arrived == Tri::Yes), "{:?}", report.hops);
 }
 
+#[tokio::test]
+async fn as_many_permits_are_given_as_the_plan_announces() {
+    static GIVEN: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+    const KINDS: [ContactKind; 3] = [ContactKind::Request, ContactKind::Connection, ContactKind::File];
+    let taken = |_: u32, _: &Subject, cx: &Context| {
+        for (given, kind) in GIVEN.iter().zip(KINDS) {
+            while cx.permit(kind).is_ok() {
+                given.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        (NO_TIME, Left::Alive)
+    };
+    let pipeline = Pipeline::builder().stage(Does::new(taken)).build().unwrap();
+    let secured = target("https://192.0.2.2/");
+    let entered = Entry::new("client", "server", secured.clone().build(), Arc::new(Nowhere));
+    let trace = traced(secured.max_redirects(2)).samples(3).entry(entered);
+    let mut announced = [0; 3];
+    for contact in pipeline.plan(&trace) {
+        announced[KINDS.iter().position(|kind| *kind == contact.kind).unwrap()] += contact.most;
+    }
+    pipeline.trace(trace).await;
+    assert_eq!(GIVEN.each_ref().map(|given| given.load(Ordering::SeqCst)), announced);
+    assert_eq!(announced, [15, 15, 4], "four at the front, thrice each, and three at the entry");
+}
+
 #[test]
 fn a_plan_covers_where_redirects_may_lead() {
     let pipeline = Pipeline::builder().stage(Does::new(|_, _, _| (NO_TIME, Left::Alive))).build().unwrap();

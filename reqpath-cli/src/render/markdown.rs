@@ -67,7 +67,7 @@ fn about(out: &mut String, report: &Report) {
     let request = format!("{} {}", report.target.method(), redact_url(report.target.url()));
     let mut parts = vec![code(&request, WIDTH)];
     if !report.started.is_empty() {
-        parts.push(inert(&report.started, 40));
+        parts.push(inert(&report.started.to_string(), 40));
     }
     if !report.request_id.is_empty() {
         parts.push(format!("request id {}", code(&report.request_id, 80)));

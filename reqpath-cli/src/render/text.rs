@@ -122,7 +122,7 @@ fn about(report: &Report) -> String {
         escape(&redact_url(report.target.url()), WIDTH)
     )];
     if !report.started.is_empty() {
-        parts.push(format!("at {}", escape(&report.started, 40)));
+        parts.push(format!("at {}", escape(&report.started.to_string(), 40)));
     }
     if !report.request_id.is_empty() {
         parts.push(format!("request id {}", escape(&report.request_id, 80)));
