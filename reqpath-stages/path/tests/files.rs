@@ -117,7 +117,10 @@ hops:
     assert_eq!(file.path.hops[2].sends.as_ref().unwrap().uri.as_deref(), Some("/?sig=s1gn4ture"));
     let stored = serde_json::to_string(&(&request, &file.path)).unwrap();
     for shown in [stored, format!("{request:?} {file:?}")] {
-        assert!(!shown.contains("s3cr3t") && !shown.contains("k3y-of") && !shown.contains("s1gn4ture"), "{shown}");
+        assert!(
+            !shown.contains("s3cr3t") && !shown.contains("k3y-of") && !shown.contains("s1gn4ture"),
+            "{shown}"
+        );
     }
     assert_eq!(request.scrubber().scrub("you are k3y-of-mine"), "you are [redacted]");
 }
