@@ -1,5 +1,7 @@
 //! A real PostgreSQL behind an application that fails, and every way not to reach it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,5 +1,7 @@
 //! Every answer a server can give, scripted to the byte.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;

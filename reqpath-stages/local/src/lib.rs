@@ -42,7 +42,6 @@ mod datagram;
 mod far;
 mod file;
 mod inside;
-mod last;
 mod netns;
 mod place;
 mod resolver;

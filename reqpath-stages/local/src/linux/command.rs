@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::last::Last;
+use super::last::Last;
 use crate::place::Place;
 use crate::spare::unavailable;
 

@@ -5,6 +5,7 @@ mod cover;
 mod descriptors;
 mod error_queue;
 mod gate;
+mod last;
 mod netlink;
 mod root;
 mod route;
