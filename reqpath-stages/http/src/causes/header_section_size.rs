@@ -46,7 +46,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         asked(&seen),
         seen.bytes_received
     );
-    let url = crate::evidence::quoted(&seen.request.url());
+    let url = seen.curl_target();
     let lines = format!(
         "curl -s -D - -o /dev/null --max-time 10 {url} | awk '{{print length, $1}}' | sort -n | tail"
     );

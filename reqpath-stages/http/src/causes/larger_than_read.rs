@@ -50,8 +50,6 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         asked(&seen),
         body.received
     );
-    Ok(Finding::new(at, &seen, summary).next(format!(
-        "curl -so /dev/null -w '%{{size_download}}\\n' --max-time 60 {}",
-        crate::evidence::quoted(&seen.request.url())
-    )))
+    Ok(Finding::new(at, &seen, summary)
+        .next(format!("curl -so /dev/null -w '%{{size_download}}\\n' --max-time 60 {}", seen.curl_target())))
 }

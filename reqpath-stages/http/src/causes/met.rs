@@ -94,5 +94,5 @@ pub(super) fn capture(seen: &Seen<'_, Exchange>) -> String {
 
 /// The same request, and the server's raw answer to it.
 pub(super) fn raw(exchange: &Exchange) -> String {
-    format!("curl -sv --raw --max-time 10 {} | head -c 2000 | cat -v", quoted(&exchange.request.url()))
+    format!("curl -sv --raw --max-time 10 {} | head -c 2000 | cat -v", exchange.curl_target())
 }

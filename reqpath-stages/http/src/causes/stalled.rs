@@ -72,7 +72,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let finding = Finding::new(at, &seen, summary(&seen, &body, Micros(lasted)));
     let finding = finding.behind(Behind::SILENCE).next(capture(&seen)).next(format!(
         "curl -so /dev/null -w '%{{size_download}} bytes in %{{time_total}} s\\n' {}",
-        crate::evidence::quoted(&seen.request.url())
+        seen.curl_target()
     ));
     let figures = case.of::<Figures>(at).last();
     Ok(match figures {

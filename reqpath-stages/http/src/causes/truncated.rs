@@ -50,7 +50,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         _ => "ended the answer",
     };
     let summary = format!("{} {closed} {} of its answer to {}", peer(&seen), after(&seen), asked(&seen));
-    let url = crate::evidence::quoted(&seen.request.url());
+    let url = seen.curl_target();
     // A proxy that waits in vain for the rest of an answer closes in the midst of it too.
     let finding = Finding::new(at, &seen, summary)
         .behind(Behind::ANYTHING)

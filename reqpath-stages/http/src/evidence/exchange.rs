@@ -161,6 +161,9 @@ pub struct Body {
 pub struct Exchange {
     /// What was asked.
     pub request: Asked,
+    /// Where it was dialled, where that is not what the URL says: a hop that was entered directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entered_at: Option<String>,
     /// The version we spoke.
     pub spoken: Protocol,
     /// Whether it went over TLS.
@@ -278,7 +281,18 @@ impl Exchange {
             "HEAD" => " -I".to_owned(),
             method => format!(" -X {method}"),
         };
-        format!("curl -sv{flag}{method} -o /dev/null {}", quoted(&self.request.url()))
+        format!("curl -sv{flag}{method} -o /dev/null {}", self.curl_target())
+    }
+
+    /// What a curl command ends in that asks the same of the same server: its place, where that is not
+    /// what the URL says, and the URL.
+    #[must_use]
+    pub fn curl_target(&self) -> String {
+        let url = quoted(&self.request.url());
+        match &self.entered_at {
+            Some(at) => format!("--connect-to {} {url}", quoted(&format!("::{at}"))),
+            None => url,
+        }
     }
 }
 

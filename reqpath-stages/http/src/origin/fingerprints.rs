@@ -67,7 +67,8 @@ fn apisix(exchange: &Exchange) -> Option<(Cow<'static, str>, String)> {
         return made("APISIX", ITS_PAGE);
     }
     let named = server(exchange).starts_with("apisix") && failed(exchange);
-    if named && APISIX_PLUGINS.iter().any(|words| body.starts_with("{\"message\":\"") && body.contains(words)) {
+    if named && APISIX_PLUGINS.iter().any(|words| body.starts_with("{\"message\":\"") && body.contains(words))
+    {
         return made("APISIX", "the body is that of a plugin of its own");
     }
     (named && body.contains("{\"error_msg\":")).then(|| made("APISIX", "the body is its `error_msg`"))?

@@ -87,6 +87,7 @@ impl Stage for Http {
         let (peer, secured) = (dialled.peer, dialled.secured);
         let asked = Exchange {
             request: Asked::of(&target),
+            entered_at: cx.endpoint().map(ToString::to_string),
             spoken,
             secured,
             proxy: proxy.map(|proxy| proxy.url),

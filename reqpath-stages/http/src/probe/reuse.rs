@@ -164,7 +164,8 @@ impl Looks {
         let request = request(target, &self.cx, form(spoken, false))?;
         let _permit = self.cx.permit(ContactKind::Request)?;
         let until = (Instant::now() + patience).min(self.cx.trace_deadline() - MARGIN);
-        let asked = Exchange { request: Asked::of(target), spoken, ..Exchange::default() };
+        let entered_at = self.cx.endpoint().map(ToString::to_string);
+        let asked = Exchange { request: Asked::of(target), entered_at, spoken, ..Exchange::default() };
         let mut flight = Flight::begin(&self.cx, wire.clone(), until, asked, None);
         let ended = timeout_at(until, exchange(line, request, &mut flight, self.limits)).await;
         Ok(ended.is_ok().then(|| flight.take()))

@@ -196,6 +196,6 @@ pub(super) fn place(hop: &Hop, at: &Seen<'_, impl Evidence>) -> String {
 
 /// The command that shows where the time of this request goes.
 pub(super) fn timed(exchange: &Exchange) -> String {
-    let url = exchange.request.url().replace('\'', "'\\''");
-    format!("curl -so /dev/null -w '%{{time_connect}} %{{time_starttransfer}} %{{time_total}}\\n' '{url}'")
+    let target = exchange.curl_target();
+    format!("curl -so /dev/null -w '%{{time_connect}} %{{time_starttransfer}} %{{time_total}}\\n' {target}")
 }
