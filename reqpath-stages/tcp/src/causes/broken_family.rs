@@ -6,7 +6,7 @@ use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Seen, Subject, cause};
 
 use crate::evidence::{Attempt, Death, Outcome};
 
-use super::met::of_leg;
+use super::met::{declared, of_name};
 
 cause! {
     /// The name has addresses of both IP versions, and none of one version can be reached.
@@ -54,8 +54,9 @@ cause! {
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let attempts: Vec<(PeerAddr, Seen<'_, Attempt>)> =
-        of_leg(case, at).filter(|(_, attempt)| attempt.outcome != Outcome::GivenUp).collect();
+    let attempts: Vec<(PeerAddr, Seen<'_, Attempt>)> = of_name(case, at)
+        .filter(|(peer, attempt)| attempt.outcome != Outcome::GivenUp && !declared(case, at, *peer))
+        .collect();
     let of = |v4: bool| attempts.iter().filter(move |(peer, _)| peer.0.is_ipv4() == v4);
     let alive = |v4: bool| of(v4).find(|(_, attempt)| attempt.connected());
     let (Some(_), Some(_)) = (of(true).next(), of(false).next()) else { return Err(Decline::Absent) };

@@ -44,6 +44,14 @@ pub(super) fn met<'a>(case: &'a Case, at: &'a Subject, deaths: &[Death]) -> Resu
     Ok(Met { peer, attempt: *attempt, times: ended.iter().filter(met).count(), of: ended.len() })
 }
 
+/// Whether an address further in was dialled because the path declares it: then no name gave it.
+pub(super) fn declared(case: &Case, at: &Subject, peer: PeerAddr) -> bool {
+    let whole = at.whole_leg();
+    let hop = whole.as_leg().and_then(|leg| case.path().hop(&leg.to));
+    case.path().front() != Some(whole.clone())
+        && hop.is_some_and(|hop| hop.addresses.iter().any(|address| address.ip() == Some(peer.ip())))
+}
+
 /// How an attempt ended, as the reason why it is not something else.
 fn otherwise(peer: PeerAddr, attempt: &Attempt) -> String {
     let elapsed = attempt.elapsed_us;
@@ -73,6 +81,18 @@ pub(super) fn of_leg<'a>(
     case.of::<Attempt>(&EVERYWHERE)
         .filter(move |attempt| leg.covers(attempt.subject()))
         .filter_map(|attempt| Some((attempt.subject().address()?, attempt)))
+}
+
+/// The same without addresses that no name stands for: those by which the path itself names each instance
+/// of a hop further in.
+pub(super) fn of_name<'a>(
+    case: &'a Case,
+    at: &Subject,
+) -> impl Iterator<Item = (PeerAddr, Seen<'a, Attempt>)> + use<'a> {
+    let leg = at.whole_leg();
+    let to = leg.as_leg().filter(|_| case.path().front().as_ref() != Some(&leg)).map(|leg| leg.to.clone());
+    let named = to.and_then(|to| case.path().hop(&to)).map_or(&[][..], |hop| &hop.addresses);
+    of_leg(case, at).filter(|(peer, _)| !named.iter().any(|named| named.ip() == Some(peer.ip())))
 }
 
 /// The route towards this address, where it was looked up.

@@ -177,6 +177,27 @@ fn a_dead_address_warns_and_is_not_a_broken_version() {
 }
 
 #[test]
+fn addresses_that_a_path_declares_are_no_name_s() {
+    let leg = |address: &str, sample: u32| {
+        json!({"leg": {"from": "edge", "to": "nodes", "address": address, "sample": sample}})
+    };
+    let mut dead = failed(A, "ECONNREFUSED", None);
+    let mut alive = connected(B);
+    for other in [B, SIX] {
+        (dead["subject"], alive["subject"]) = (leg(A, 7), leg(other, 8));
+        let hop = |id: &str, kind: &str, addresses: &[&str]| json!({"id": id, "kind": kind, "addresses": addresses});
+        let report = judged(
+            &json!({"schema": "reqpath.report/1",
+                    "path": {"hops": [hop("client", "client", &[]), hop("edge", "nginx", &[]),
+                                      hop("nodes", "node", &[A, other])]},
+                    "observations": [dead, alive]})
+            .to_string(),
+        );
+        assert_eq!(warned(&report), ["tcp.refused"]);
+    }
+}
+
+#[test]
 fn a_host_without_ipv6_is_nobodys_fault() {
     let report = case("http", "alive", vec![failed(SIX, "ENETUNREACH", None), connected(A)]);
     assert!(report.findings.is_empty(), "{:?}", report.findings);
