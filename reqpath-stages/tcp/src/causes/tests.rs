@@ -178,9 +178,7 @@ fn a_dead_address_warns_and_is_not_a_broken_version() {
 
 #[test]
 fn addresses_that_a_path_declares_are_no_name_s() {
-    let leg = |address: &str, sample: u32| {
-        json!({"leg": {"from": "edge", "to": "nodes", "address": address, "sample": sample}})
-    };
+    let leg = |address: &str, sample: u32| json!({"leg": {"from": "edge", "to": "nodes", "address": address, "sample": sample}});
     let mut dead = failed(A, "ECONNREFUSED", None);
     let mut alive = connected(B);
     for other in [B, SIX] {

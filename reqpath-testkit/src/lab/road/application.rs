@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio_postgres::{Config, NoTls};
 
+use super::secure::Verified;
 use crate::background::Background;
 
 /// How long the database may take, connecting and answering.
@@ -74,18 +75,24 @@ pub struct Served {
     pub request_id: Option<String>,
 }
 
-#[derive(Debug)]
+/// How an application asks its database.
+pub(super) struct Asks {
+    pub(super) database: Config,
+    /// Over TLS, with these manners.
+    pub(super) secured: Option<Verified>,
+}
+
 struct Pod {
     name: String,
-    database: Config,
+    asks: Asks,
     served: Arc<Mutex<Vec<Served>>>,
 }
 
 impl Application {
     /// Serves on these listeners, from where the calling thread is.
-    pub(super) fn start(name: &str, listeners: Vec<TcpListener>, database: Config) -> io::Result<Self> {
+    pub(super) fn start(name: &str, listeners: Vec<TcpListener>, asks: Asks) -> io::Result<Self> {
         let served = Arc::new(Mutex::new(Vec::new()));
-        let pod = Arc::new(Pod { name: name.to_owned(), database, served: Arc::clone(&served) });
+        let pod = Arc::new(Pod { name: name.to_owned(), asks, served: Arc::clone(&served) });
         for listener in &listeners {
             listener.set_nonblocking(true)?;
         }
@@ -164,8 +171,17 @@ impl Pod {
 
     /// One connection, one question.
     async fn price(&self) -> Result<Value, tokio_postgres::Error> {
-        let (client, connection) = self.database.connect(NoTls).await?;
-        let connection = tokio::spawn(connection);
+        let Asks { database, secured } = &self.asks;
+        let (client, connection) = match secured.clone() {
+            Some(secured) => {
+                let (client, connection) = database.connect(secured).await?;
+                (client, tokio::spawn(connection))
+            }
+            None => {
+                let (client, connection) = database.connect(NoTls).await?;
+                (client, tokio::spawn(connection))
+            }
+        };
         let row = client.query_one(QUESTION, &[]).await;
         drop(client);
         // The connection says goodbye; how that went is no news once there is an answer.

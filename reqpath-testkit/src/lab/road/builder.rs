@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
     thread,
 };
 
@@ -9,10 +10,16 @@ use super::super::{Error, HostSpec, Lab};
 use super::{
     Application, DATABASE_PORT, Database, EDGE_PORT, GATEWAY_PORT, NODE_PORT, NameServer, Node, POD_PORT,
     Pod, Proxy, WholeRoad,
+    application::Asks,
     names::{self, INSIDE, OUTSIDE},
+    path::LOG_FORMAT,
+    secure::Verified,
     service::Service,
 };
-use crate::real::{Knot, Nginx, Postgres};
+use crate::{
+    pki::{Authority, Leaf, PkiError},
+    real::{Knot, Nginx, Postgres},
+};
 
 const USER: &str = "application";
 const PASSWORD: &str = "not-a-secret";
@@ -72,6 +79,16 @@ pub struct RoadBuilder {
     policy: TrafficPolicy,
     edge: String,
     behind: String,
+    marks_down: bool,
+    secured: Option<Secured>,
+}
+
+/// How the database and its clients agree on TLS.
+#[derive(Debug, Clone)]
+struct Secured {
+    chain: String,
+    key: String,
+    believed: Arc<rustls::ClientConfig>,
 }
 
 impl Default for RoadBuilder {
@@ -83,6 +100,8 @@ impl Default for RoadBuilder {
             policy: TrafficPolicy::default(),
             edge: String::new(),
             behind: String::new(),
+            marks_down: true,
+            secured: None,
         }
     }
 }
@@ -126,6 +145,39 @@ impl RoadBuilder {
         self
     }
 
+    /// The proxies never mark a server down that failed (`max_fails=0`), so that each failure stays one.
+    ///
+    /// Otherwise nginx leaves out for ten seconds whom it could not ask once, and says that there are
+    /// no live upstreams when that were all of them.
+    pub fn without_marking_down(mut self) -> Self {
+        self.marks_down = false;
+        self
+    }
+
+    /// The database serves this certificate, and the application wants TLS of it: it believes this authority
+    /// alone, and wants the name `database.road.test`.
+    ///
+    /// ```
+    /// use reqpath_testkit::{lab::{self, WholeRoad}, pki::Authority};
+    ///
+    /// let authority = Authority::new().unwrap();
+    /// let leaf = authority.leaf("another.test").issue().unwrap();
+    /// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6();
+    /// let Some(road) = lab::or_skip(road.database_over_tls(&authority, &leaf).unwrap().build()) else { return };
+    /// let curl = road.client.command("curl").args(["--silent", "--max-time", "20"]).arg(road.url("/db"));
+    /// let answer = String::from_utf8(curl.output().unwrap().stdout).unwrap();
+    /// assert!(answer.contains("invalid peer certificate"), "{answer}");
+    /// ```
+    ///
+    /// # Errors
+    /// When the authority cannot be believed.
+    pub fn database_over_tls(mut self, authority: &Authority, leaf: &Leaf) -> Result<Self, PkiError> {
+        let (chain, key) = (leaf.chain_pem(), leaf.key_pem());
+        let believed = Arc::new(authority.client_config()?);
+        self.secured = Some(Secured { chain: chain.into(), key: key.into(), believed });
+        Ok(self)
+    }
+
     /// Builds the road; when this returns, every part serves.
     ///
     /// # Errors
@@ -133,7 +185,7 @@ impl RoadBuilder {
     pub fn build(self) -> Result<WholeRoad, Error> {
         let lab = self.network()?;
         let ((dns, database), pods) = both(
-            || both(|| self.dns(&lab), || database(&lab)),
+            || both(|| self.dns(&lab), || self.database(&lab)),
             || (1..=self.nodes).map(|number| self.pod(&lab, number)).collect::<Result<Vec<_>, _>>(),
         )?;
         let addresses: Vec<Vec<IpAddr>> = pods.iter().map(|pod| pod.host.ips().collect()).collect();
@@ -187,10 +239,14 @@ impl RoadBuilder {
         let mut database = tokio_postgres::Config::new();
         database.host(names::DATABASE).port(DATABASE_PORT).user(USER).password(PASSWORD).dbname(NAME);
         database.application_name(&name);
+        let secured = self.secured.as_ref().map(|secured| Verified(Arc::clone(&secured.believed)));
+        if secured.is_some() {
+            database.ssl_mode(tokio_postgres::config::SslMode::Require);
+        }
         let ips = self.any().into_iter();
         let application = host.run(|| {
             let listeners = ips.map(|ip| listen((ip, POD_PORT).into())).collect::<Result<_, _>>()?;
-            Application::start(&name, listeners, database)
+            Application::start(&name, listeners, Asks { database, secured })
         })?;
         let application =
             application.map_err(|source| Error::io(format!("start the application of {name}"), source))?;
@@ -199,7 +255,7 @@ impl RoadBuilder {
 
     fn edge(&self, lab: &Lab) -> Result<Proxy, Error> {
         let upstreams = match self.gateway {
-            true => format!("server {}:{GATEWAY_PORT};", names::GATEWAY),
+            true => format!("server {}:{GATEWAY_PORT}{};", names::GATEWAY, self.fails()),
             false => self.node_ports(),
         };
         self.proxy(lab, "edge", EDGE_PORT, &upstreams, &self.edge)
@@ -210,7 +266,14 @@ impl RoadBuilder {
     }
 
     fn node_ports(&self) -> String {
-        (1..=self.nodes).map(|number| format!("server node{number}.{}:{NODE_PORT};\n", names::ZONE)).collect()
+        let fails = self.fails();
+        (1..=self.nodes)
+            .map(|number| format!("server node{number}.{}:{NODE_PORT}{fails};\n", names::ZONE))
+            .collect()
+    }
+
+    fn fails(&self) -> &'static str {
+        if self.marks_down { "" } else { " max_fails=0" }
     }
 
     fn proxy(&self, lab: &Lab, name: &str, port: u16, upstreams: &str, more: &str) -> Result<Proxy, Error> {
@@ -223,9 +286,7 @@ impl RoadBuilder {
         }
         let nginx = nginx
             .http(&format!(
-                "log_format road '$remote_addr [$time_iso8601] \"$request\" $status $body_bytes_sent '\n\
-                 'upstream=\"$upstream_addr\" upstream_status=\"$upstream_status\" \
-                 time=$request_time id=\"$http_x_request_id\"';\n\
+                "log_format road {LOG_FORMAT};\n\
                  access_log {{dir}}/access.log road;\n\
                  upstream next {{\n{upstreams}}}"
             ))
@@ -242,27 +303,28 @@ impl RoadBuilder {
         Ok(Proxy { host, nginx })
     }
 
-    /// The address that stands for all of a family, for each family of the road.
-    fn any(&self) -> Vec<IpAddr> {
-        let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
-        all.into_iter().filter(|ip| ip.is_ipv4() || self.ipv6).collect()
-    }
-}
-
-fn database(lab: &Lab) -> Result<Database, Error> {
-    let host = lab.host("database")?.clone();
-    let at: SocketAddr = (host.ipv4(), DATABASE_PORT).into();
-    let postgres = host.start(|| {
-        Postgres::builder()
+    fn database(&self, lab: &Lab) -> Result<Database, Error> {
+        let host = lab.host("database")?.clone();
+        let at: SocketAddr = (host.ipv4(), DATABASE_PORT).into();
+        let mut postgres = Postgres::builder()
             .at(at)
             .setting("listen_addresses", "*")
             .user(USER, PASSWORD)
             .sql("CREATE TABLE prices (article text PRIMARY KEY, cents int NOT NULL)")
             .sql("INSERT INTO prices VALUES ('tea', 199), ('coffee', 299)")
-            .sql(&format!("GRANT SELECT ON prices TO {USER}"))
-            .start()
-    })?;
-    Ok(Database { host, postgres })
+            .sql(&format!("GRANT SELECT ON prices TO {USER}"));
+        if let Some(Secured { chain, key, .. }) = &self.secured {
+            postgres = postgres.certificate(chain.as_str(), key.as_str());
+        }
+        let postgres = host.start(|| postgres.start())?;
+        Ok(Database { host, postgres, over_tls: self.secured.is_some() })
+    }
+
+    /// The address that stands for all of a family, for each family of the road.
+    fn any(&self) -> Vec<IpAddr> {
+        let all = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        all.into_iter().filter(|ip| ip.is_ipv4() || self.ipv6).collect()
+    }
 }
 
 fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {

@@ -27,6 +27,8 @@
 mod application;
 mod builder;
 mod names;
+mod path;
+mod secure;
 mod service;
 
 use std::net::SocketAddr;
@@ -195,6 +197,8 @@ pub struct Database {
     pub host: Host,
     /// The server.
     pub postgres: Postgres,
+    /// Whether the application wants TLS of it, and verifies its certificate.
+    pub over_tls: bool,
 }
 
 impl WholeRoad {
