@@ -199,6 +199,16 @@ fn each_hop_is_told_from_the_next() {
             "died pod http.error",
         ),
         (vec![("client>edge", "ok"), ("edge>gateway", "refused"), ("gateway>pod", "ok")], "reached"),
+        // Denied further out than where it would have died: another answer was not passed on.
+        (
+            vec![("client>edge", "403"), ("edge>gateway", "502"), ("gateway>pod", "refused")],
+            "died edge http.error",
+        ),
+        // The edge is impatient, and the gateway fails as well, but later than the edge waits.
+        (
+            vec![("client>edge", "504 1s"), ("edge>gateway", "502 2s"), ("gateway>pod", "silent 2s")],
+            "unknown: gateway or pod may be to blame",
+        ),
     ] {
         assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
     }
@@ -226,6 +236,11 @@ fn packets_pass_a_node_and_its_deaths_may_come_from_behind() {
             "died node http.error<tcp.timed_out",
         ),
         (vec![("client>edge", "500"), ("edge>node", "500"), ("node>pod", "500")], "died pod http.error"),
+        // Whoever answers there refuses nobody, whatever the answer.
+        (
+            vec![("client>edge", "502"), ("edge>node", "refused"), ("node>pod", "500")],
+            "died node http.error<tcp.refused",
+        ),
         (vec![("client>edge", "500"), ("edge>node", "500"), ("edge>pod", "500")], "died pod http.error"),
     ] {
         assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");

@@ -285,7 +285,16 @@ impl<'a> Walk<'a> {
         let entered: Vec<Entered<'_>> = self
             .entries(&next.id)
             .filter(|(_, end)| !any_native || native(end))
-            .map(|(sample, end)| Entered { sample, end, says: self.says(sample, end, symptom, any_native) })
+            .map(|(sample, end)| {
+                let says = self.says(sample, end, symptom, any_native);
+                // Whoever answers there is neither silent nor broken: that was the hop that passes packets.
+                let answers = end.answer.is_some() && symptom.answer.is_none();
+                let says = match says {
+                    Says::Other if hop.kind.passes_packets() && answers => Says::Works,
+                    says => says,
+                };
+                Entered { sample, end, says }
+            })
             .filter(|entered| entered.says != Says::Nothing)
             .collect();
         let count = |says| entered.iter().filter(|entered| entered.says == says).count();
@@ -424,25 +433,31 @@ impl<'a> Walk<'a> {
         if symptom.behind.same && answer.is_some() && answer == symptom.answer.as_deref() {
             return Says::Same;
         }
+        // It arrives, and later than the hop before can have waited.
+        let later = || {
+            let in_vain = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
+            let later = |waited: Micros| end.elapsed >= SHORTEST_WAIT && end.elapsed.0 / 9 >= waited.0 / 10;
+            in_vain && symptom.waited.is_some_and(later)
+        };
         match end.left {
             Left::Unknown => Says::Nothing,
             Left::Alive if end.until.is_some() => Says::SoFar,
-            Left::Alive => {
-                let in_vain = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
-                // It arrives, and later than the hop before can have waited.
-                let later =
-                    |waited: Micros| end.elapsed >= SHORTEST_WAIT && end.elapsed.0 / 9 >= waited.0 / 10;
-                if in_vain && symptom.waited.is_some_and(later) { Says::Same } else { Says::Works }
-            }
+            Left::Alive if later() => Says::Same,
+            Left::Alive => Says::Works,
             // Whoever cannot even be reached from another place than the hop before may be out of bounds there.
             Left::Dead if !native && answer.is_none() => Says::Nothing,
             Left::Dead => {
                 let killer = self.killers.of_sample(sample).map(|killer| self.found.list[killer].0);
                 let silent = killer.map_or(end.out_of_time, |cause| cause.silent);
                 let consistent = match answer {
+                    // It says that it failed, and later than the hop before can have waited.
+                    Some(_) if later() => true,
+                    // Another answer is not the same one, even where both are called the same.
                     Some(_) => {
                         symptom.behind.silent && symptom.behind.broken
-                            || symptom.behind.same && killer.is_some_and(|cause| cause.code == symptom.code)
+                            || symptom.behind.same
+                                && symptom.answer.is_none()
+                                && killer.is_some_and(|cause| cause.code == symptom.code)
                     }
                     None if silent => symptom.behind.silent,
                     None => symptom.behind.broken,
