@@ -6,7 +6,7 @@ use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Seen, Subject, cause};
 
 use crate::evidence::{Attempt, Death, Outcome};
 
-use super::met::{declared, of_name};
+use super::met::{declared, of_leg};
 
 cause! {
     /// The name has addresses of both IP versions, and none of one version can be reached.
@@ -54,7 +54,7 @@ cause! {
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let attempts: Vec<(PeerAddr, Seen<'_, Attempt>)> = of_name(case, at)
+    let attempts: Vec<(PeerAddr, Seen<'_, Attempt>)> = of_leg(case, at)
         .filter(|(peer, attempt)| attempt.outcome != Outcome::GivenUp && !declared(case, at, *peer))
         .collect();
     let of = |v4: bool| attempts.iter().filter(move |(peer, _)| peer.0.is_ipv4() == v4);

@@ -6,7 +6,7 @@ use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Scope, Seen, Subject, 
 
 use crate::evidence::{Attempt, Death, Outcome};
 
-use super::met::{declared, of_name};
+use super::met::{declared, of_leg};
 
 cause! {
     /// One of the addresses that the name stands for does not serve.
@@ -57,7 +57,7 @@ cause! {
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let peer = at.address().ok_or(Decline::Absent)?;
     let attempts: Vec<(PeerAddr, Seen<'_, Attempt>)> =
-        of_name(case, at).filter(|(_, attempt)| attempt.outcome != Outcome::GivenUp).collect();
+        of_leg(case, at).filter(|(_, attempt)| attempt.outcome != Outcome::GivenUp).collect();
     let peers: BTreeSet<PeerAddr> = attempts.iter().map(|(peer, _)| *peer).collect();
     let here = || attempts.iter().filter(|(other, _)| *other == peer).map(|(_, attempt)| attempt);
     let dead = here().find(|attempt| !attempt.connected()).ok_or(Decline::Absent)?;

@@ -83,18 +83,6 @@ pub(super) fn of_leg<'a>(
         .filter_map(|attempt| Some((attempt.subject().address()?, attempt)))
 }
 
-/// The same without addresses that no name stands for: those by which the path itself names each instance
-/// of a hop further in.
-pub(super) fn of_name<'a>(
-    case: &'a Case,
-    at: &Subject,
-) -> impl Iterator<Item = (PeerAddr, Seen<'a, Attempt>)> + use<'a> {
-    let leg = at.whole_leg();
-    let to = leg.as_leg().filter(|_| case.path().front().as_ref() != Some(&leg)).map(|leg| leg.to.clone());
-    let named = to.and_then(|to| case.path().hop(&to)).map_or(&[][..], |hop| &hop.addresses);
-    of_leg(case, at).filter(|(peer, _)| !named.iter().any(|named| named.ip() == Some(peer.ip())))
-}
-
 /// The route towards this address, where it was looked up.
 pub(super) fn route<'a>(case: &'a Case, at: &'a Subject) -> Option<Seen<'a, RouteTaken>> {
     case.of::<RouteTaken>(at).last()
