@@ -222,11 +222,15 @@ impl Case {
     fn distinct(&self, narrow: impl Fn(&Subject) -> Option<Subject>) -> Vec<Subject> {
         let mut found = Vec::<Subject>::new();
         let mut known = std::collections::HashSet::new();
-        for subject in self.observations.iter().filter_map(|observation| narrow(&observation.subject)) {
-            // A short trace has a handful: comparing beats hashing there.
-            let new = if found.len() < 16 {
-                !found.contains(&subject)
-            } else {
+        for observation in &self.observations {
+            // What lies within one of its kind narrows to that one. A short trace has a handful:
+            // comparing beats hashing there, and needs nothing made to compare with.
+            let few = found.len() < 16;
+            if few && found.iter().any(|known| known.covers(&observation.subject)) {
+                continue;
+            }
+            let Some(subject) = narrow(&observation.subject) else { continue };
+            let new = few || {
                 if known.is_empty() {
                     known.extend(found.iter().cloned());
                 }
@@ -287,6 +291,39 @@ mod tests {
         assert_eq!(case(true).of::<Quota>(&Subject::Path).count(), 1);
         assert_eq!(case(false).of::<Quota>(&Subject::Path).count(), 0);
         assert_eq!(case(true).of::<crate::Trial>(&Subject::Path).count(), 0);
+    }
+
+    #[test]
+    fn each_subject_of_a_width_stands_once_in_the_order_met() {
+        let address = |port| PeerAddr(([192, 0, 2, 1], port).into());
+        let mut seen = vec![Subject::Path, Subject::Hop("server".into())];
+        for (to, sample, port) in (0..120_u16).map(|n| (["edge", "server"][usize::from(n % 2)], n / 8, n % 3))
+        {
+            let leg = Subject::leg(&"client".into(), &to.into());
+            let (at, of) = (leg.at_address(address(port)), leg.at_sample(sample.into()));
+            seen.extend([at.at_sample(sample.into()), leg, at, of]);
+        }
+        let observation = |subject: &Subject| Observation::new(ObservationId(0), subject.clone(), Fine {});
+        let observations = seen.iter().map(observation).collect();
+        let case = Case::new(Target::get("http://a.example/").unwrap(), Path::of_url(), observations);
+        let distinct = |named: fn(&Subject) -> bool, narrow: fn(&Subject) -> Subject| {
+            let mut found = Vec::new();
+            for subject in seen.iter().filter(|subject| named(subject)).map(narrow) {
+                if !found.contains(&subject) {
+                    found.push(subject);
+                }
+            }
+            found
+        };
+        let (at_address, at_sample) =
+            (|at: &Subject| at.address().is_some(), |at: &Subject| at.sample().is_some());
+        assert_eq!(case.legs(), distinct(|at| at.as_leg().is_some(), Subject::whole_leg));
+        assert_eq!(case.samples(), distinct(at_sample, Subject::any_address));
+        let whole = |at: &Subject| at.whole_leg().at_address(at.address().unwrap());
+        assert_eq!(case.addresses(), distinct(at_address, whole));
+        let both = |at: &Subject| at.address().is_some() && at.sample().is_some();
+        assert_eq!(case.attempts(), distinct(both, Subject::clone));
+        assert_eq!((case.legs().len(), case.samples().len(), case.attempts().len()), (2, 30, 90));
     }
 
     #[test]

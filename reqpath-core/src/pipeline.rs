@@ -365,7 +365,9 @@ impl Pipeline {
     fn suspicion(&self, trace: &Trace, shared: &Shared) -> Option<Suspicion> {
         let seen = lock(&shared.log).observations.clone();
         let case = case(trace.target.clone(), Arc::clone(&trace.path), seen);
-        crate::judging::suspicion(&case, &self.catalogue)
+        let logs_later =
+            !trace.places.is_empty() && trace.path.hops.iter().any(|hop| !hop.sources.is_empty());
+        crate::judging::suspicion(&case, &self.catalogue, logs_later)
     }
 
     /// Whether any sample so far ended in an answer that is a failure.
@@ -654,8 +656,7 @@ fn traceparent() -> String {
 fn hex(text: &mut [u8], bytes: &[u8]) {
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
         for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-            // 0 to 9 and a to f.
-            *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+            *digit = b"0123456789abcdef"[usize::from(nibble)];
         }
     }
 }
