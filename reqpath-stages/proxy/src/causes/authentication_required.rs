@@ -3,6 +3,7 @@
 use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause};
 
 use super::own::{by_answer, finding, own, reason};
+use super::told::{passage, placed};
 use crate::evidence::Fault;
 
 cause! {
@@ -56,7 +57,7 @@ const WORDS: &[&str] = &[
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let own = match own(case, at, &[401, 407]) {
-        Err(Decline::Absent) => return by_answer(case, at, &[401], WORDS),
+        Err(Decline::Absent) => return by_line(case, at).or_else(|_| by_answer(case, at, &[401], WORDS)),
         own => own?,
     };
     let found = finding(at, &own, "it wants to know who asks");
@@ -64,4 +65,17 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         Some(line) => found.citing(&line).error(line.words()),
         None => found,
     })
+}
+
+/// Where the access log does not tell whom it asked, but the error log tells what it refused.
+fn by_line(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let line = reason(case, at, Fault::Unauthenticated).ok_or(Decline::Absent)?;
+    let passage = passage(case, at, &line.hop).filter(|passage| passage.status == Some(401));
+    let passage = passage.ok_or(Decline::Absent)?;
+    if case.target().expect().status.iter().any(|range| range.holds(401)) {
+        return Err(case.not(&passage, || "401 was expected"));
+    }
+    let summary = format!("{} answered 401 itself, as its error log says (\"{}\")", line.hop, line.words());
+    let finding = Finding::new(at, &line, summary).citing(&passage).error(line.words()).blaming(End::Near);
+    Ok(placed(finding, at, &line.hop))
 }

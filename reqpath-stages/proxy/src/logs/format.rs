@@ -280,8 +280,8 @@ fn fits(name: &str, value: &str) -> bool {
 
 /// Whether blanks stand only where a list has them: after a comma, and around a colon.
 fn listed(value: &str) -> bool {
-    !value.starts_with(' ')
-        && !value.ends_with(' ')
+    !value.starts_with([' ', ','])
+        && !value.ends_with([' ', ',', ':'])
         && value.match_indices(' ').all(|(place, _)| {
             let before = value.get(..place).and_then(|before| before.chars().next_back());
             let after = value.get(place + 1..).and_then(|after| after.chars().next());
@@ -316,6 +316,12 @@ mod tests {
             format.cut("::1 10.0.0.1:80, [2001:db8::1]:80 : unix:/run/x 502, 504 : 200 0.010 200").unwrap();
         assert_eq!(value(&line, "upstream_addr"), "10.0.0.1:80, [2001:db8::1]:80 : unix:/run/x");
         assert_eq!(value(&line, "upstream_status"), "502, 504 : 200");
+        let tries: Format = "$upstream_addr $upstream_status $status $http_x_request_id".parse().unwrap();
+        let line = tries.cut("10.0.0.1:80, 10.0.0.2:80 502, 200 200 abcd").unwrap();
+        assert_eq!(
+            (value(&line, "upstream_status"), value(&line, "status")),
+            ("502, 200".into(), "200".into())
+        );
         let line = format.cut("::1 - - 0.010 404").unwrap();
         assert_eq!(value(&line, "upstream_addr"), "-");
     }

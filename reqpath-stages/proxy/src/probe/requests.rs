@@ -33,7 +33,8 @@ pub(super) fn requests(hop: &Hop, cx: &Context) -> Vec<Request> {
         let to = path.road().position(|other| other.id == leg.to);
         let entered = leg.to == hop.id;
         // What entered behind this hop never came here, and what a redirect led elsewhere neither.
-        if !entered && !(to.is_some() && place.is_some() && to < place) {
+        let passed = to.zip(place).is_some_and(|(to, place)| to < place);
+        if !entered && !passed {
             continue;
         }
         let answer = trial.answer.as_deref().and_then(|answer| answer.split(' ').nth(1));
