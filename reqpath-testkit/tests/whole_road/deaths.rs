@@ -3,7 +3,8 @@
 use reqpath_core::Verdict;
 use reqpath_testkit::lab;
 
-use crate::chain::{Is, Plan, name, told, trials};
+use crate::asking::{told, trials};
+use crate::chain::{Is, Plan, name};
 use crate::fault::Fault;
 
 /// Whether a hop of this kind can have this fault of its own.

@@ -2,6 +2,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails as the test does")]
 
+mod asking;
 mod chain;
 mod deaths;
 mod fault;
+mod odd;
+mod play;
+mod two_faults;
