@@ -77,9 +77,9 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
 }
 
 /// What seems to tell the samples that died from those that did not, by the counted ones alone.
-pub(crate) fn suspicion(case: &Case, catalogue: &Catalogue) -> Option<Suspicion> {
+pub(crate) fn suspicion(case: &Case, catalogue: &Catalogue, logs_later: bool) -> Option<Suspicion> {
     let found = Found::by(case, catalogue);
-    separation::suspicion(case, &Deaths::of(case, &found))
+    separation::suspicion(case, &Deaths::of(case, &found), logs_later)
 }
 
 /// The commands of the cause first, then those of the other fatal findings.

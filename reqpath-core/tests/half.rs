@@ -170,3 +170,62 @@ async fn a_thousand_traces_whose_deaths_depend_on_nothing() {
     println!("{named} of 1000");
     assert!(named <= 10, "{named} of 1000");
 }
+
+/// A road whose requests die by a node that only a log tells of, which is read when all have ended.
+#[derive(Debug)]
+struct Logged {
+    random: Mutex<fastrand::Rng>,
+    log: Mutex<Vec<(Subject, &'static str)>>,
+}
+
+#[async_trait]
+impl Stage for &'static Logged {
+    fn name(&self) -> &'static str {
+        "toy"
+    }
+    fn causes(&self) -> &[&'static Cause] {
+        &[]
+    }
+    fn plan(&self, _: &Subject, _: &Path, _: &Target) -> Vec<Contact> {
+        Vec::new()
+    }
+    async fn run(&self, at: &Subject, cx: &Context) -> Result<Left, Error> {
+        let node = ["node1", "node2"][self.random.lock().unwrap().usize(..2)];
+        self.log.lock().unwrap().push((at.clone(), node));
+        cx.record(at, Toy { ok: node == "node1" });
+        Ok(if node == "node1" { Left::Alive } else { Left::Dead })
+    }
+    fn visits(&self) -> bool {
+        true
+    }
+    async fn visit(&self, _: &Subject, cx: &Context) -> Result<(), Error> {
+        for (at, node) in self.log.lock().unwrap().iter() {
+            cx.record(at, Attribute::new("node", *node));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_log_tells_is_confirmed_by_a_further_round_all_the_same() {
+    let logged = || -> &'static Logged {
+        let random = Mutex::new(fastrand::Rng::with_seed(4));
+        Box::leak(Box::new(Logged { random, log: Mutex::default() }))
+    };
+    let traced = async |logged: &'static Logged, path: Path| {
+        let pipeline = Pipeline::builder().stage(logged).causes([&BROKEN]).build().unwrap();
+        let trace = trace().samples(24).path(path).vantage_of("server", std::sync::Arc::new(common::Nowhere));
+        pipeline.trace(trace).await
+    };
+    let mut path = Path::of_url();
+    // Where nobody has a log, nothing can be told later, and no further round is made.
+    let without = logged();
+    traced(without, path.clone()).await;
+    assert_eq!(without.log.lock().unwrap().len(), 24);
+
+    path.hops[1].sources.push(Source::file("access_log", "/var/log/nginx/access.log"));
+    let with = logged();
+    let report = traced(with, path).await;
+    assert_eq!(with.log.lock().unwrap().len(), 48);
+    assert_eq!(separated(&report), [("node".to_owned(), "node2".to_owned())]);
+}

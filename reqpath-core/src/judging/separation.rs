@@ -48,9 +48,15 @@ pub(super) fn of(case: &Case, deaths: &Deaths) -> Vec<Separation> {
 }
 
 /// What seems to separate, by the counted samples alone.
-pub(super) fn suspicion(case: &Case, deaths: &Deaths) -> Option<Suspicion> {
+///
+/// Where the logs of hops are read later, what they tell may separate though nothing does so far.
+pub(super) fn suspicion(case: &Case, deaths: &Deaths, logs_later: bool) -> Option<Suspicion> {
     let told = Told::of(case);
-    let nomination = nominate(&told.round(deaths, Role::Fresh))?;
+    let round = told.round(deaths, Role::Fresh);
+    let Some(nomination) = nominate(&round) else {
+        let died = round.iter().filter(|sample| sample.died).count();
+        return (logs_later && died > 0 && died < round.len()).then_some(Suspicion { pinned: None });
+    };
     let pinned = nomination.attributes.into_iter().find_map(|(name, rule)| match rule {
         Rule::OneOf(values) if CAN_BE_PINNED.contains(&name.as_str()) => Some(Pinned::new(name, values)),
         _ => None,
