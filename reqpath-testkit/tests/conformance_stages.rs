@@ -13,6 +13,7 @@ use reqpath_core::{Addresses, Destination, Dialled, KernelInfo, PeerAddr, Route,
 use reqpath_stages::client::{Client, ClientOptions};
 use reqpath_stages::dns::{Dns, DnsOptions};
 use reqpath_stages::http::{Clock, ClockOptions, Http, HttpOptions, Tunnel};
+use reqpath_stages::proxy::{Proxy, ProxyOptions};
 use reqpath_stages::tcp::{Tcp, TcpOptions};
 use reqpath_stages::tls::{Bundle, Tls, TlsOptions, Trust};
 use reqpath_testkit::FakeVantage;
@@ -196,6 +197,13 @@ fn clock() {
         .world("a date that is none", says("HTTP/1.1 200 OK\r\ndate: \x1b[31myesterday\r\n\r\n"))
         .world("a server that says nothing", || host().tcp(SERVER, Exchange::hold).build())
         .world("nobody there", || host().tcp(SERVER, Dial::refused()).build())
+        .check();
+}
+
+#[test]
+fn proxy() {
+    conformance::stage(Proxy::new(ProxyOptions::default()))
+        .world("a plain URL, whose hops name no logs", || host().build())
         .check();
 }
 
