@@ -291,3 +291,19 @@ fn the_plan_of_the_trace_holds_every_entry_and_no_more() {
         "{alone:#?}"
     );
 }
+
+#[test]
+fn names_are_announced_to_be_asked_for_only_where_a_hop_is_dialled_by_one() {
+    let asked_for = |gateway: &str| {
+        let gateway = hop("gateway", HopKind::Nginx).at(at(gateway)).sent(Sends::default());
+        let (pipeline, trace) =
+            walk(front(), vec![client(), hop("edge", HopKind::Nginx), gateway]).ready().unwrap();
+        let plan = pipeline.plan(&trace);
+        plan.iter()
+            .filter(|contact| contact.why.contains("entering at gateway"))
+            .filter(|contact| matches!(contact.kind, ContactKind::Query | ContactKind::SystemLookup))
+            .count()
+    };
+    assert_eq!(asked_for("10.0.0.7:80"), 0);
+    assert!(asked_for("gateway.internal:80") > 0);
+}

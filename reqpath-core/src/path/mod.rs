@@ -106,6 +106,16 @@ impl Path {
         self.road().skip_while(|hop| hop.id != *id).nth(1)
     }
 
+    /// Whether this leg leads further in to a hop that is dialled by its addresses alone:
+    /// no name is looked up on it.
+    #[must_use]
+    pub fn dialled_by_address(&self, leg: &Subject) -> bool {
+        let Some(to) = leg.as_leg().and_then(|leg| self.hop(&leg.to)) else { return false };
+        !to.addresses.is_empty()
+            && to.addresses.iter().all(|at| at.ip().is_some())
+            && self.front() != Some(leg.whole_leg())
+    }
+
     /// The hops that this one asks beside the main road.
     pub fn branches(&self, id: &HopId) -> impl Iterator<Item = &Hop> {
         self.hops.iter().filter(move |hop| hop.branch_of.as_ref() == Some(id))

@@ -80,7 +80,7 @@ impl Path {
     ///
     /// let path = Path::new(vec![Hop::new("client", HopKind::Client), Hop::new("shop", HopKind::Pod)]);
     /// assert!(path.sound().is_ok());
-    /// let path = Path::new(vec![Hop::new("shop", HopKind::Pod), Hop::new("shop", HopKind::Pod)]);
+    /// let path = Path::new(vec![Hop::new("edge", HopKind::Nginx), Hop::new("shop", HopKind::Pod)]);
     /// assert!(path.sound().unwrap_err().to_string().contains("the first hop is the client"));
     /// ```
     ///

@@ -47,7 +47,10 @@ impl Stage for Dns {
         CAUSES
     }
 
-    fn plan(&self, _: &Subject, _: &Path, _: &Target) -> Vec<Contact> {
+    fn plan(&self, at: &Subject, path: &Path, _: &Target) -> Vec<Contact> {
+        if path.dialled_by_address(at) {
+            return Vec::new();
+        }
         let mut plan = Vec::with_capacity(6);
         road::plan(&self.options, &mut plan);
         if self.options.side_looks {

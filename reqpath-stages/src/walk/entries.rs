@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use reqpath_core::{Hop, HopId, HopKind, Pipeline};
+use reqpath_core::{Hop, HopId, HopKind, Pipeline, Scheme};
 
-use super::plan::{Inner, Manners, Short, Verifies};
+use super::plan::{Database, Inner, Manners, Short, Verifies};
 use super::sent::{Sent, holds_secret, sent, target};
 use super::{Walk, WalkError};
 use crate::Road;
@@ -78,7 +78,10 @@ fn manners(hop: &Hop, sent: Sent<'_>) -> Manners {
         Sent::Known(sends, of) if sends.verifies => Verifies::For(of.id.clone()),
         _ => Verifies::Nobody,
     };
-    Manners { verifies, identity: hop.credentials, database: hop.kind == HopKind::Db }
+    // For a database, a scheme says whether its client demands TLS.
+    let secured = matches!(sent, Sent::Known(sends, _) if sends.scheme == Some(Scheme::Https));
+    let database = (hop.kind == HopKind::Db).then_some(Database { secured });
+    Manners { verifies, identity: hop.credentials, database }
 }
 
 /// The stages of entries; those of the same manners share theirs.
@@ -99,7 +102,7 @@ impl<'a> Roads<'a> {
             return Ok(Arc::clone(made));
         }
         let road = self.road_of(&manners);
-        let made = if manners.database { to_database(road)? } else { road.pipeline()? };
+        let made = if manners.database.is_some() { to_database(road)? } else { road.pipeline()? };
         let made = Arc::new(made);
         self.made.push((manners, Arc::clone(&made)));
         Ok(made)
@@ -148,6 +151,15 @@ impl<'a> Roads<'a> {
             Verifies::AsFront => {}
             Verifies::Nobody => road.tls.trust = Trust::None,
             Verifies::For(hop) => road.tls.trust = self.trust_of(hop).cloned().unwrap_or(Trust::Platform),
+        }
+        #[cfg(feature = "db")]
+        if let Some(database) = manners.database {
+            use crate::db::SslMode;
+            road.db.mode = match (&manners.verifies, database.secured) {
+                (Verifies::For(_), _) => SslMode::VerifyFull,
+                (_, true) => SslMode::Require,
+                (_, false) => SslMode::Prefer,
+            };
         }
         road
     }

@@ -54,7 +54,14 @@ pub(super) struct Manners {
     pub(super) verifies: Verifies,
     /// Whether the client's certificate may be shown.
     pub(super) identity: bool,
-    pub(super) database: bool,
+    pub(super) database: Option<Database>,
+}
+
+/// How a database is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Database {
+    /// Whether over TLS alone.
+    pub(super) secured: bool,
 }
 
 /// Whom the hop before believes.
