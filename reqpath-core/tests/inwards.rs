@@ -327,6 +327,18 @@ fn a_part_of_the_instances_explains_a_part_of_the_deaths() {
         ("edge>pod", "ok"),
     ];
     assert_eq!(told(&judged(road, &some)), "degraded pod http.error<tcp.refused");
+    // So few die at the front that those further in may have come through by chance, until there are more.
+    let few = |samples: usize| {
+        let mut few = vec![("client>edge", "500"), ("client>edge", "500")];
+        few.extend(vec![("client>edge", "ok"); samples - 2]);
+        few.extend(vec![("edge>pod", "ok"); samples]);
+        few
+    };
+    assert_eq!(told(&judged(road, &few(12))), "degraded http.error");
+    let mut more = few(48);
+    more[..48].fill(("client>edge", "ok"));
+    (0..48).step_by(8).for_each(|place| more[place] = ("client>edge", "500"));
+    assert_eq!(told(&judged(road, &more)), "degraded edge http.error");
     // That a dozen requests in a row met the dead one of two is not to be believed.
     let mut all = vec![("client>edge", "502"); 12];
     all.extend([("edge>pod", "refused"), ("edge>pod", "ok")]);

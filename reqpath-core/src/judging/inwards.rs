@@ -51,6 +51,15 @@ struct Symptom {
     direct: bool,
 }
 
+impl Symptom {
+    /// Whether it would hardly have stayed away from so many requests further in, were it from there.
+    fn would_have_shown(&self, requests: usize) -> bool {
+        let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        let (died, samples) = self.of;
+        died >= samples || (1.0 - count(died) / count(samples)).powf(count(requests)) <= 0.01
+    }
+}
+
 /// A shorter wait is nobody's limit, and tells nothing.
 const SHORTEST_WAIT: Micros = Micros(100_000);
 
@@ -305,10 +314,11 @@ impl<'a> Walk<'a> {
         }
         // An answer that nothing further in gives is this hop's own: no leg makes answers.
         let own = !symptom.behind.silent && !symptom.behind.broken;
+        let enough = symptom.would_have_shown(works + other);
         let settled = match (same, works, other) {
             _ if symptom.direct => true,
-            (0, 1.., 0) => any_native || own,
-            (0, _, _) => own && works + other > 0,
+            (0, 1.., 0) => enough && (any_native || own),
+            (0, _, _) => enough && own && works + other > 0,
             _ => false,
         };
         if settled {
@@ -318,7 +328,8 @@ impl<'a> Walk<'a> {
             self.here(hop, symptom, out);
             return true;
         }
-        let open = self.open(hop, next, any_native, works, &entered);
+        let works = if enough { works } else { 0 };
+        let open = self.open(hop, next, any_native, works, enough, &entered);
         for &finding in &symptom.findings {
             out.open.insert(finding, open.clone());
         }
@@ -399,7 +410,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn open(&self, hop: &Hop, next: &Hop, native: bool, works: usize, entered: &[Entered<'_>]) -> Open {
+    fn open(
+        &self,
+        hop: &Hop,
+        next: &Hop,
+        native: bool,
+        works: usize,
+        enough: bool,
+        entered: &[Entered<'_>],
+    ) -> Open {
         let leg = format!("the leg {} → {}", hop.id, next.id);
         let behind = || self.case.path().road().skip_while(|other| other.id != next.id);
         let mut between = vec![hop.id.to_string()];
@@ -409,16 +428,39 @@ impl<'a> Walk<'a> {
         if works == 0 {
             between.extend(behind().map(|hop| hop.id.to_string()));
         }
-        let look = if works > 0 && !native {
-            format!("the request sent to {} from the place of {}: give `{0}` a vantage", next.id, hop.id)
-        } else if entered.iter().any(|entered| entered.says == Says::SoFar) {
+        let so_far = entered.iter().any(|entered| entered.says == Says::SoFar);
+        let look = if !enough {
+            "more samples (-n 48): so few die that those further in may have come through by chance".to_owned()
+        } else if works > 0 && !native {
+            format!("the request sent to {} from the place of {}: give `{1}` a vantage", next.id, hop.id)
+        } else if so_far && !self.is_known(next) {
             format!("what {} sends to {}: say it in `sends` of `{1}`", hop.id, next.id)
+        } else if so_far && self.case.target().is_safe() {
+            format!("the same request with its secrets: give `{}` `credentials: true`", next.id)
         } else if entered.is_empty() {
             format!("a request that enters at {}: give it addresses, and `{}` a vantage", next.id, hop.id)
         } else {
             format!("the log of {}: name it in `sources` of `{0}`", hop.id)
         };
         Open { between, look }
+    }
+
+    /// Whether it is known what is sent to a hop, by itself or through hops that only pass packets on.
+    fn is_known(&self, hop: &Hop) -> bool {
+        let path = self.case.path();
+        let on_the_way = std::iter::successors(Some(hop), |hop| {
+            path.before(&hop.id).filter(|before| before.kind.passes_packets())
+        });
+        // No path has more hops than this, and none leads round in a circle.
+        let mut on_the_way = on_the_way.take(path.hops.len() + 1).peekable();
+        while let Some(hop) = on_the_way.next() {
+            let first = path.hops.first().map(|client| &client.id);
+            let from_client = || path.before(&hop.id).map(|before| &before.id) == first;
+            if hop.sends.is_some() || on_the_way.peek().is_none() && from_client() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The requests that entered at a hop.
