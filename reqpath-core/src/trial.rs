@@ -145,6 +145,21 @@ impl Trial {
         }
     }
 
+    /// The stage that took the time which the last one then lacked.
+    ///
+    /// A stage that had less than a tenth of the time, because an earlier one took most of it, tells nothing by
+    /// running out: hardly anybody would have answered it.
+    pub(crate) fn starved_by(&self) -> Option<&Phase> {
+        let (last, before) = self.phases.split_last()?;
+        let eater = before.iter().max_by_key(|phase| phase.elapsed_us)?;
+        let connecting = self.connect_limit_us.filter(|_| !self.sent);
+        // Stages end a look slightly before the deadline, so that its evidence is complete.
+        let ran_out = |limit: &Micros| self.elapsed_us.0 / 9 >= limit.0 / 10;
+        let limit = [Some(self.limit_us), connecting].into_iter().flatten().find(ran_out)?;
+        let starved = last.elapsed_us.0 <= limit.0 / 10 && eater.elapsed_us.0 >= limit.0 / 2;
+        (self.died() && last.stage == self.stage && starved).then_some(eater)
+    }
+
     /// Whether the request died on the way, by what the stages saw.
     #[must_use]
     pub fn died(&self) -> bool {
@@ -177,5 +192,57 @@ impl Evidence for Trial {
             Left::Dead => format!("{which} died in {stage} after {}", self.elapsed_us),
             Left::Unknown => format!("{which} could not be followed beyond {stage}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn trial(phases: &[(&'static str, u64)], limit: u64, connect_limit: Option<u64>) -> Trial {
+        let last = phases.last().map_or("", |(stage, _)| *stage);
+        let phase =
+            |(stage, millis): &(&'static str, u64)| Phase::new(*stage, Duration::from_millis(*millis));
+        let mut trial = Trial::new(Role::Fresh, Left::Dead, last);
+        trial.phases = phases.iter().map(phase).collect();
+        trial.elapsed_us = Micros(phases.iter().map(|(_, millis)| millis * 1000).sum());
+        trial.limit_us = Micros(limit * 1000);
+        trial.connect_limit_us = connect_limit.map(|millis| Micros(millis * 1000));
+        trial
+    }
+
+    fn eater(trial: &Trial) -> Option<&str> {
+        trial.starved_by().map(|phase| &*phase.stage)
+    }
+
+    #[test]
+    fn a_stage_is_starved_by_what_took_its_time() {
+        assert_eq!(eater(&trial(&[("dns", 4980), ("tcp", 1), ("http", 5)], 5000, None)), Some("dns"));
+        assert_eq!(eater(&trial(&[("dns", 1), ("tcp", 4800), ("tls", 190)], 5000, None)), Some("tcp"));
+        assert_eq!(
+            eater(&trial(&[("dns", 1980), ("tcp", 15)], 30_000, Some(2000))),
+            Some("dns"),
+            "connecting"
+        );
+    }
+
+    #[test]
+    fn a_stage_that_had_its_time_is_not() {
+        assert_eq!(
+            eater(&trial(&[("dns", 4000), ("tcp", 1), ("http", 990)], 5000, None)),
+            None,
+            "it had a fifth"
+        );
+        assert_eq!(eater(&trial(&[("dns", 1), ("tcp", 1), ("http", 4990)], 5000, None)), None);
+        assert_eq!(eater(&trial(&[("dns", 2000), ("tcp", 1)], 5000, None)), None, "there was time left");
+        assert_eq!(eater(&trial(&[("dns", 4990)], 5000, None)), None, "it is the eater itself");
+        let mut sent = trial(&[("dns", 1980), ("http", 15)], 30_000, Some(2000));
+        sent.sent = true;
+        assert_eq!(eater(&sent), None, "connecting was over");
+        let mut alive = trial(&[("dns", 4980), ("http", 5)], 5000, None);
+        alive.left = Left::Alive;
+        assert_eq!(eater(&alive), None);
     }
 }

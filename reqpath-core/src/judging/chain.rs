@@ -65,8 +65,7 @@ fn ended<'a>(cause: &'a Cause, finding: &'a Finding, deaths: &'a Deaths) -> impl
     let all = of_sample.is_none().then(|| deaths.dead());
     let dead = of_sample.flatten().into_iter().chain(all.into_iter().flatten());
     let of_flow = move |end: &End| finding.subject.as_leg().is_none() || finding.subject.meets(&end.leg);
-    dead.filter(move |(_, end)| of_flow(end) && (finding.ends_sample || cause.kills(&end.stage)))
-        .map(|(sample, _)| sample)
+    dead.filter(move |(_, end)| of_flow(end) && end.is_of(cause, finding)).map(|(sample, _)| sample)
 }
 
 /// The roots, the one that accounts for most deaths first; among equals, the one nearest the symptom's start.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Case, HopId, Left, Micros, Outcome, Role, Subject, Tri, Trial};
+use crate::{Case, Cause, Finding, HopId, Left, Micros, Outcome, Phase, Role, Subject, Tri, Trial};
 
 use super::findings::Found;
 
@@ -28,6 +28,16 @@ pub(super) struct End {
     pub(super) until: Option<Cow<'static, str>>,
     /// Whether it was cut short by the caller.
     pub(super) stopped: bool,
+    /// What had taken the time that the last stage lacked.
+    pub(super) starved_by: Option<Phase>,
+}
+
+impl End {
+    /// Whether this is what it died of, where the two are about one flow.
+    pub(super) fn is_of(&self, cause: &Cause, finding: &Finding) -> bool {
+        let ate = |phase: &Phase| cause.silent && cause.kills(&phase.stage);
+        finding.ends_sample || cause.kills(&self.stage) || self.starved_by.as_ref().is_some_and(ate)
+    }
 }
 
 /// How every trial ended, by sample number.
@@ -98,6 +108,7 @@ impl Deaths {
                 elapsed: trial.elapsed_us,
                 until: trial.until.clone(),
                 stopped: !trial.complete(),
+                starved_by: trial.starved_by().cloned(),
             };
             ends.insert(sample, end);
         }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Case, Catalogue, Cause, Decline, Finding, ProbeError, Role, RuledOut, Scope, Subject};
 
-use super::deaths::Deaths;
+use super::deaths::{Deaths, End};
 
 /// How many subjects of one width are judged: more than any trace of ours has.
 const MOST_SUBJECTS: usize = 10_000;
@@ -138,6 +138,20 @@ impl Found {
         self.list.retain(|(cause, finding)| {
             counted(finding) || !met.contains(&(cause.code, finding.subject.whole_leg()))
         });
+    }
+
+    /// Drops the silence that was met by a stage for which an earlier one had left hardly any time.
+    pub(super) fn drop_starved(&mut self, deaths: &Deaths) {
+        let starved = |cause: &Cause, finding: &Finding| {
+            let about = |sample| finding.subject.sample().is_none_or(|own| own == sample);
+            let met = |end: &&End| finding.subject.meets(&end.leg) && cause.kills(&end.stage);
+            let mut ends = deaths.ends.iter().filter(|(sample, _)| about(*sample)).map(|(_, end)| end);
+            let mut met = ends.by_ref().filter(met).peekable();
+            met.peek().is_some() && met.all(|end| end.starved_by.is_some())
+        };
+        if deaths.ends.values().any(|end| end.starved_by.is_some()) {
+            self.list.retain(|(cause, finding)| !(cause.silent && starved(cause, finding)));
+        }
     }
 
     /// Drops what was met by requests that entered a hop from elsewhere than the hop before it, and got no answer:

@@ -41,7 +41,7 @@ impl<'a> Killers<'a> {
         let list = &self.found.list;
         let killed = |i: &usize| {
             let (cause, finding) = &list[*i];
-            meets(&finding.subject, end) && (finding.ends_sample || cause.kills(&end.stage))
+            meets(&finding.subject, end) && end.is_of(cause, finding)
         };
         let mut killers: Vec<usize> = self.about(sample).chain(self.about(None)).filter(killed).collect();
         let mut open = killers.clone();

@@ -61,7 +61,13 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
         // Some request died, so there is one to point at.
         let at = deaths.dead().next().and_then(|(_, end)| near(end));
         let why = deaths.dead().next().map_or_else(String::new, |(_, end)| {
-            let time = if end.out_of_time { ", when its time ran out" } else { "" };
+            let time = match &end.starved_by {
+                Some(eater) => {
+                    format!(", for which {} of {} had left no time", eater.elapsed_us, eater.stage)
+                }
+                None if end.out_of_time => ", when its time ran out".to_owned(),
+                None => String::new(),
+            };
             format!(
                 "the request died in {}{time}, and no cause has the evidence it needs",
                 stage_name(&end.stage)
