@@ -315,7 +315,8 @@ impl Context {
 
     /// Reports trouble of the probe itself, for a look that the stage can do without.
     pub fn trouble(&self, stage: &'static str, error: &(dyn std::error::Error + 'static)) {
-        let message = chain(error);
+        // A command's last words, for one, may be a log line.
+        let message = self.target().scrubber().scrub(&chain(error)).into_owned();
         tracing::debug!(stage, %message, "a look could not be made");
         let mut log = self.log();
         let trouble = ProbeError::new(stage, message);

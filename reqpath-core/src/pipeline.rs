@@ -176,6 +176,7 @@ impl Pipeline {
     pub async fn trace(&self, trace: Trace) -> Report {
         let began = Started::now();
         let started = Instant::now();
+        let trace = trace.with_secrets_known();
         let deadline = started + trace.time();
         let stop = lock(&trace.stop).take();
         let shared = Arc::new(Shared {
@@ -494,7 +495,7 @@ async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) 
             Some(next) if !died && redirects < way.target.max_redirects() => {
                 redirects += 1;
                 leg = redirected(&way.leg, redirects);
-                target = next;
+                target = target.followed_by(next);
             }
             _ => {
                 let (elapsed, limit) = (began.elapsed(), end.saturating_duration_since(began));

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use url::{Url, form_urlencoded};
 
+use crate::Header;
+
 /// What stands where a secret stood.
 pub(crate) const REDACTED: &str = "[redacted]";
 
@@ -197,6 +199,32 @@ impl Scrubber {
             self.secrets.push(secret.to_owned());
             // The longest first, so that no half of a secret stays behind.
             self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        }
+    }
+
+    /// Whether it knows none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// Adds all that another one knows.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        other.secrets.iter().for_each(|secret| self.add(secret));
+    }
+
+    /// Adds a header's value, where it is secret, and what of it is secret by itself.
+    pub(crate) fn add_header(&mut self, header: &Header) {
+        if !header.is_secret() {
+            return;
+        }
+        self.add(&header.value);
+        // `Bearer abc`: the token alone is as secret as the whole.
+        if let Some((_, token)) = header.value.split_once(' ') {
+            self.add(token);
+        }
+        if header.name.eq_ignore_ascii_case("cookie") {
+            let values = header.value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1));
+            values.for_each(|value| self.add(value));
         }
     }
 

@@ -57,6 +57,8 @@ struct Inner {
     max_time: Option<Micros>,
     max_redirects: u32,
     redirected_from: Vec<String>,
+    /// Secrets that others on the road send, and that may come back in an answer to this request.
+    of_others: Option<Arc<Scrubber>>,
 }
 
 impl Target {
@@ -115,6 +117,7 @@ impl Target {
             max_time: None,
             max_redirects: 0,
             redirected_from: Vec::new(),
+            of_others: None,
         }))
     }
 
@@ -251,21 +254,12 @@ impl Target {
         Self::builder(next.as_str())
     }
 
-    /// The secrets this request carries, to be removed from whatever comes back.
+    /// The secrets this request carries, and those that others on its road are known to send,
+    /// to be removed from whatever comes back.
     #[must_use]
     pub fn scrubber(&self) -> Scrubber {
         let mut scrubber = Scrubber::default();
-        for header in self.0.headers.iter().filter(|header| header.is_secret()) {
-            scrubber.add(&header.value);
-            // `Bearer abc`: the token alone is as secret as the whole.
-            if let Some((_, token)) = header.value.split_once(' ') {
-                scrubber.add(token);
-            }
-            if header.name.eq_ignore_ascii_case("cookie") {
-                let values = header.value.split(';').filter_map(|cookie| Some(cookie.split_once('=')?.1));
-                values.for_each(|value| scrubber.add(value));
-            }
-        }
+        self.0.headers.iter().for_each(|header| scrubber.add_header(header));
         if let Some((user, password)) = &self.0.user_info {
             scrubber.add_encoded(password);
             scrubber.add_encoded(&format!("{user}:{password}"));
@@ -279,7 +273,25 @@ impl Target {
         {
             scrubber.add_query(form);
         }
+        if let Some(others) = &self.0.of_others {
+            scrubber.add_all(others);
+        }
         scrubber
+    }
+
+    /// The same request, in whose answers these secrets may come back too.
+    pub(crate) fn knowing(&self, secrets: &Arc<Scrubber>) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.of_others = Some(Arc::clone(secrets));
+        Self(Arc::new(inner))
+    }
+
+    /// Another request on the same road: what may come back in the answer to this one may come back there.
+    pub(crate) fn followed_by(&self, next: Self) -> Self {
+        match &self.0.of_others {
+            Some(secrets) => next.knowing(secrets),
+            None => next,
+        }
     }
 
     /// Starts from this request to describe a similar one.

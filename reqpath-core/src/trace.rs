@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use crate::context::Watch;
-use crate::{Entry, HopId, Micros, Observation, Path, Role, Target, Vantage};
+use crate::{Entry, HopId, Micros, Observation, Path, Role, Scrubber, Target, Vantage};
 
 /// The time a trace may take when nobody says.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
@@ -134,6 +134,29 @@ impl Trace {
     #[must_use]
     pub fn vantage_of(mut self, hop: impl Into<HopId>, vantage: Arc<dyn Vantage>) -> Self {
         self.places.push((hop.into(), vantage));
+        self
+    }
+
+    /// The same trace, in which every request knows the secrets of all others: what one hop sends,
+    /// an application may repeat in an answer that another one passes on, and any log may hold it.
+    pub(crate) fn with_secrets_known(mut self) -> Self {
+        let mut secrets = Scrubber::default();
+        for sends in self.path.hops.iter().filter_map(|hop| hop.sends.as_ref()) {
+            sends.add_secrets(&mut secrets);
+        }
+        for entry in &self.entries {
+            secrets.add_all(&entry.target.scrubber());
+        }
+        // Of one request alone the target knows by itself.
+        if secrets.is_empty() {
+            return self;
+        }
+        secrets.add_all(&self.target.scrubber());
+        let secrets = Arc::new(secrets);
+        self.target = self.target.knowing(&secrets);
+        for entry in &mut self.entries {
+            entry.target = entry.target.knowing(&secrets);
+        }
         self
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Header, Scheme, redact_url};
+use crate::{Header, Scheme, Scrubber, redact_url};
 
 /// What the hop before sends to a hop, where it differs from the request at the front.
 ///
@@ -36,6 +36,16 @@ pub struct Sends {
     /// Whether it verifies the certificate. Many proxies do not unless told.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub verifies: bool,
+}
+
+impl Sends {
+    /// Adds what of it is secret.
+    pub(crate) fn add_secrets(&self, scrubber: &mut Scrubber) {
+        self.headers.iter().for_each(|header| scrubber.add_header(header));
+        if let Some((_, query)) = self.uri.as_deref().and_then(|uri| uri.split_once('?')) {
+            scrubber.add_query(query);
+        }
+    }
 }
 
 impl fmt::Debug for Sends {

@@ -212,7 +212,7 @@ fn sent(hop: &Hop, cx: &Context) -> Sent {
     }
 }
 
-/// The secrets of our request.
+/// The secrets of our request, and of what hops on its road send.
 fn scrubber(cx: &Context) -> Scrubber {
     cx.target().scrubber()
 }
