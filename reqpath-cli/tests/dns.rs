@@ -328,6 +328,57 @@ fn one_family_unanswered() {
 }
 
 #[test]
+fn one_family_unanswered_leaves_the_request_its_time() {
+    let made = made();
+    let dns = faulty(&made, On::any().record_type(RecordType::AAAA), Fault::drop());
+    let run = ask(&made, "www", &[dns.address()], &["--max-time", "3"]);
+    run.assert_reached().assert_warned("dns.timed_out").assert_not_blamed("http.response.timed_out");
+    let took = run.seen("dns.resolution")[0]["time_us"].as_u64().expect("a time");
+    assert!((700_000..1_500_000).contains(&took), "a quarter of the time, and the answer's own: {took}");
+    // The twin: a server that had its time and is silent is blamed.
+    let hangs = MockUpstream::start(Reply::hang()).expect("loopback");
+    let run = within(&made, &hangs, &dns, &["--max-time", "2"]);
+    run.assert_died("http.response.timed_out").assert_warned("dns.timed_out");
+}
+
+#[test]
+fn a_server_is_not_blamed_for_the_time_that_the_look_up_took() {
+    let made = made();
+    let late = || Fault::answers_from(made.fake()).delayed(Duration::from_millis(2300));
+    let slow = faulty(&made, On::any(), late());
+    let takes_a_while = || Reply::ok("hello").delay(Duration::from_millis(600));
+    let upstream = MockUpstream::start(takes_a_while()).expect("loopback");
+    let run = within(&made, &upstream, &slow, &["--max-time", "2.5"]);
+    assert_eq!(run.kind(), "unknown", "{}", run.told());
+    run.assert_not_blamed("http.response.timed_out");
+    let why = run.report["verdict"]["why"].as_str().expect("a reason");
+    assert!(why.contains("of dns had left no time"), "{why}");
+    // A control with more time tells.
+    let run = within(&made, &upstream, &slow, &["--max-time", "2.5", "--deadline", "9"]);
+    run.assert_died("client.deadline_too_short");
+    // So does a question that was left open all that time.
+    let silent = FakeDns::builder().zone(made.fake()).fault(On::any().record_type(RecordType::A), late());
+    let silent = silent.fault(On::any().record_type(RecordType::AAAA), Fault::drop());
+    let silent = silent.start().expect("loopback");
+    let run = within(&made, &upstream, &silent, &["--max-time", "2.5"]);
+    run.assert_died("dns.timed_out").assert_not_blamed("http.response.timed_out");
+    assert_eq!(run.report["verdict"]["at"]["station"], "dns");
+    // The twin: the same server, and a look-up that takes no time.
+    let quick = FakeDns::start(made.fake()).expect("loopback");
+    let run = within(&made, &upstream, &quick, &["--max-time", "0.4"]);
+    run.assert_died("http.response.timed_out").assert_not_blamed("dns.timed_out");
+    within(&made, &upstream, &quick, &["--max-time", "2.5"]).assert_reached();
+}
+
+/// Traces the zone's name to this server, through this nameserver.
+fn within(made: &Made, upstream: &MockUpstream, dns: &FakeDns, more: &[&str]) -> Run {
+    let mut arguments = vec![made.url("www", upstream.address().port())];
+    arguments.extend(["--dns-server".to_owned(), dns.address().to_string()]);
+    arguments.extend(more.iter().map(ToString::to_string));
+    trace(arguments)
+}
+
+#[test]
 fn what_is_judged_again_says_the_same() {
     let made = made();
     let Some((_knot, unbound)) = validating(&made, Signing::Expired) else { return };

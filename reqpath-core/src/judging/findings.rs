@@ -142,16 +142,20 @@ impl Found {
 
     /// Drops the silence that was met by a stage for which an earlier one had left hardly any time.
     pub(super) fn drop_starved(&mut self, deaths: &Deaths) {
+        if deaths.ends.values().all(|end| end.starved_by.is_none()) {
+            return;
+        }
         let starved = |cause: &Cause, finding: &Finding| {
             let about = |sample| finding.subject.sample().is_none_or(|own| own == sample);
-            let met = |end: &&End| finding.subject.meets(&end.leg) && cause.kills(&end.stage);
-            let mut ends = deaths.ends.iter().filter(|(sample, _)| about(*sample)).map(|(_, end)| end);
-            let mut met = ends.by_ref().filter(met).peekable();
-            met.peek().is_some() && met.all(|end| end.starved_by.is_some())
+            let met = |(sample, end): &(u32, &End)| {
+                about(*sample) && finding.subject.meets(&end.leg) && cause.kills(&end.stage)
+            };
+            // What is about the whole time is about the eater too.
+            let eater = |end: &End| end.starved_by.as_ref().is_some_and(|eater| !cause.kills(&eater.stage));
+            let mut ends = deaths.ends.iter().filter(met).peekable();
+            ends.peek().is_some() && ends.all(|(_, end)| eater(end))
         };
-        if deaths.ends.values().any(|end| end.starved_by.is_some()) {
-            self.list.retain(|(cause, finding)| !(cause.silent && starved(cause, finding)));
-        }
+        self.list.retain(|(cause, finding)| !(cause.silent && starved(cause, finding)));
     }
 
     /// Drops what was met by requests that entered a hop from elsewhere than the hop before it, and got no answer:

@@ -7,6 +7,7 @@ mod names;
 mod order;
 mod other;
 mod road;
+mod together;
 mod wire;
 mod zone;
 

@@ -10,8 +10,9 @@ use reqpath_core::{
     ConnectOptions, ContactKind, Context, Datagram, Error, Micros, PeerAddr, Subject, Unavailable, escape,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::together::Together;
 use super::wire::{Reading, Wanted, name_text};
 use crate::evidence::{Answer, Asked, Outcome, Transport};
 
@@ -76,13 +77,24 @@ impl Question {
     /// Asks, and keeps what comes back: over TCP where the datagram was cut, and without EDNS
     /// where the server does not understand it.
     pub(super) async fn ask(&self, cx: &Context, at: &Subject, patience: Duration) -> Result<Answer, Error> {
+        self.ask_among(cx, at, patience, &Together::default()).await
+    }
+
+    /// The same, hurried by the questions it is asked together with.
+    pub(super) async fn ask_among(
+        &self,
+        cx: &Context,
+        at: &Subject,
+        patience: Duration,
+        together: &Together,
+    ) -> Result<Answer, Error> {
         let end = end_of(cx, patience);
-        let mut answer = self.over_udp(cx, at, end, self.edns).await?;
+        let mut answer = self.over_udp(cx, at, end, self.edns, together).await?;
         if self.edns && answer.rcode.as_deref() == Some("FORMERR") {
-            answer = self.over_udp(cx, at, end, false).await?;
+            answer = self.over_udp(cx, at, end, false, together).await?;
         }
         if answer.outcome() == Outcome::Truncated {
-            answer = self.over_tcp(cx, at, end_of(cx, patience)).await?;
+            answer = self.over_tcp(cx, at, end_of(cx, patience), together).await?;
         }
         Ok(answer)
     }
@@ -108,7 +120,14 @@ impl Question {
         answer
     }
 
-    async fn over_udp(&self, cx: &Context, at: &Subject, end: Instant, edns: bool) -> Result<Answer, Error> {
+    async fn over_udp(
+        &self,
+        cx: &Context,
+        at: &Subject,
+        end: Instant,
+        edns: bool,
+        together: &Together,
+    ) -> Result<Answer, Error> {
         let permit = cx.permit(ContactKind::Query)?;
         let began = Instant::now();
         let mut answer = cx.begin(at, self.blank(Transport::Udp));
@@ -116,7 +135,7 @@ impl Question {
             Ok(socket) => {
                 answer.local = socket.local();
                 let wanted = self.wanted(edns);
-                let heard = exchange(&*socket, &wanted, cx, began, end, &mut answer).await;
+                let heard = exchange(&*socket, &wanted, cx, (began, end), together, &mut answer).await;
                 if let Err(error) = heard {
                     note(&mut answer, &error);
                 }
@@ -137,28 +156,45 @@ impl Question {
         Ok(told)
     }
 
-    async fn over_tcp(&self, cx: &Context, at: &Subject, end: Instant) -> Result<Answer, Error> {
+    async fn over_tcp(
+        &self,
+        cx: &Context,
+        at: &Subject,
+        end: Instant,
+        together: &Together,
+    ) -> Result<Answer, Error> {
         let permit = cx.permit(ContactKind::Connection)?;
         let began = Instant::now();
         let mut answer = cx.begin(at, self.blank(Transport::Tcp));
         answer.tries = 1;
         let how = ConnectOptions::within(end.saturating_duration_since(began));
-        match cx.vantage().connect(permit, PeerAddr(self.server), how).await {
-            Ok(mut connection) => {
+        let connected = tokio::select! {
+            biased;
+            connected = cx.vantage().connect(permit, PeerAddr(self.server), how) => Some(connected),
+            () = together.over() => None,
+        };
+        match connected {
+            Some(Ok(mut connection)) => {
                 answer.local = connection.local();
                 let wanted = self.wanted(true);
-                match timeout_at(end, stream(&mut connection, &wanted, &mut answer)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => answer.error = Some(escape(&error.to_string(), 200)),
-                    Err(_) => answer.timed_out = true,
+                let told = tokio::select! {
+                    biased;
+                    told = timeout_at(end, stream(&mut connection, &wanted, &mut answer)) => told.ok(),
+                    () = together.over() => None,
+                };
+                match told {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => answer.error = Some(escape(&error.to_string(), 200)),
+                    None => answer.timed_out = true,
                 }
             }
-            Err(failure) => {
+            Some(Err(failure)) => {
                 answer.local = failure.local;
                 answer.timed_out = failure.timed_out;
                 answer.unreachable = !failure.timed_out;
                 answer.error = Some(failure.message);
             }
+            None => answer.timed_out = true,
         }
         answer.time_us = began.elapsed().into();
         let told = answer.clone();
@@ -172,8 +208,8 @@ async fn exchange(
     socket: &dyn Datagram,
     wanted: &Wanted,
     cx: &Context,
-    began: Instant,
-    end: Instant,
+    (began, end): (Instant, Instant),
+    together: &Together,
     answer: &mut Answer,
 ) -> io::Result<()> {
     let patience = end.saturating_duration_since(began);
@@ -191,12 +227,13 @@ async fn exchange(
         socket.send(&bytes).await?;
         ids.push(id);
         let share = AGAIN_AT.get(try_number as usize).copied().unwrap_or(100);
-        let wait =
-            timeout_at(began + patience * share / 100, listen(socket, wanted, &ids, &mut buffer, answer));
-        if let Ok(heard) = wait.await {
-            return heard;
+        tokio::select! {
+            biased;
+            heard = listen(socket, wanted, &ids, &mut buffer, answer) => return heard,
+            () = together.over() => break,
+            // The time of this try is over: send again, or give up.
+            () = sleep_until(began + patience * share / 100) => {}
         }
-        // The time of this try is over: send again, or give up.
     }
     answer.timed_out = true;
     Ok(())

@@ -11,12 +11,16 @@ use reqpath_core::{Contact, ContactKind, Context, Error, PeerAddr, Subject, esca
 use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{Question, is_conclusive};
+use super::together::Together;
 use super::{connections, names, order, other, queries};
 use crate::DnsOptions;
 use crate::evidence::{Answer, Asked, Outcome, Resolution, SystemLookup};
 
 /// The time a nameserver is given where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Once one family has addresses, the other is waited for this part of the time that is left: long enough
+/// for a lost datagram to be sent again, and no client lets its request die for addresses it can do without.
+const OTHER_FAMILY: u32 = 4;
 /// A question is asked for both families, and once more each without EDNS where that is not understood.
 const QUESTIONS_A_SERVER: usize = 4;
 
@@ -111,7 +115,15 @@ pub(super) async fn given(
             .iter()
             .map(|of| Question::new(*server, &name, *of, Asked::Given).on_road())
             .collect::<Vec<_>>();
-        let answers = try_join_all(questions.iter().map(|question| question.ask(cx, at, patience))).await?;
+        let together = Together::default();
+        let answers = try_join_all(questions.iter().map(|question| async {
+            let answer = question.ask_among(cx, at, patience, &together).await?;
+            if answer.outcome() == Outcome::Addresses {
+                together.hurry(Instant::now() + cx.connect_limit(Duration::MAX) / OTHER_FAMILY);
+            }
+            Ok::<_, Error>(answer)
+        }))
+        .await?;
         let addresses: Vec<IpAddr> =
             answers.iter().flat_map(|answer| &answer.addresses).map(|record| record.address).collect();
         let has_address = answers.iter().any(|answer| answer.outcome() == Outcome::Addresses);
