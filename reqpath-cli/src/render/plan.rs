@@ -229,11 +229,10 @@ fn road(path: &Path) -> String {
 
 /// What is read.
 fn what(source: &Source) -> String {
-    if let Some(file) = &source.file {
-        format!("file {}", escape(file, 400))
-    } else if let Some(api) = &source.api {
-        format!("API {}", escape(api, 400))
-    } else {
-        format!("command `{}`", escape(&source.command.join(" "), 400))
+    let shown = escape(&source.shown(), 400);
+    match (&source.file, &source.api) {
+        (Some(_), _) => format!("file {shown}"),
+        (None, Some(_)) => format!("API {shown}"),
+        (None, None) => format!("command `{shown}`"),
     }
 }

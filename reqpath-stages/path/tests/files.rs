@@ -173,11 +173,26 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
             "vantage: a, sources: [{kind: x, command: [psql, 'postgres://u:hunter22@db/x']}]",
             "hops[1].sources[0].command[1]: ",
         ),
+        ("vantage: a, sources: [{kind: x, command: [logs, --token=hunter22]}]", "sources[0].command[1]: "),
+        ("vantage: a, sources: [{kind: x, command: [logs, --api-key, hunter22]}]", "sources[0].command[2]: "),
+        ("vantage: a, sources: [{kind: x, command: [env, PGPASSWORD=hunter22, psql]}]", "command[1]: "),
     ] {
         let text = format!("hops: [{{name: client}}, {{name: edge, {hop}}}]\nvantages: {{a: local}}\n");
         let said = PathFile::parse("r", &text, &Nothing).unwrap_err().to_string();
         assert!(said.contains(&format!("{place}a credential does not belong in the file")), "{said}");
         assert!(!said.contains("hunter22"), "{said}");
+    }
+    for words in [
+        "kubectl, logs, deploy/edge, --since=5m, -c, nginx",
+        "logs, --token-file, /run/token, --password=/run/pw, --auth-type, basic, --sort-key=time",
+        "journalctl, -u, nginx, --output, cat, --key, $KEY",
+        "grep, 'token=', /var/log/x",
+    ] {
+        let text = format!(
+            "hops: [{{name: client}}, {{name: edge, vantage: a, sources: [{{kind: x, command: [{words}]}}]}}]\n\
+             vantages: {{a: local}}\n"
+        );
+        PathFile::parse("r", &text, &Nothing).unwrap();
     }
 }
 

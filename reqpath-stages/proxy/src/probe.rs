@@ -63,7 +63,7 @@ impl Stage for Proxy {
             let times = if source.kind == ACCESS { (READS, RUNS) } else { (1, 1) };
             match &source.file {
                 Some(file) => Contact::new(ContactKind::File, file.clone(), times.0, why),
-                None => Contact::new(ContactKind::Command, source.command.join(" "), times.1, why),
+                None => Contact::new(ContactKind::Command, source.shown(), times.1, why),
             }
         };
         logs(hop).map(contact).collect()

@@ -216,7 +216,7 @@ fn source(written: &file::Source, vantages: &[&str]) -> Result<Source, Wrong> {
             let message = "a command is a program and its arguments, at most 64 words";
             return Err(Wrong::new(message).within("command"));
         }
-        if let Some(place) = command.0.iter().position(|word| holds_secret(word)) {
+        if let Some(place) = secret_word(&command.0) {
             let message = "a credential does not belong in the file: let the program find it by itself";
             return Err(Wrong::new(message).within(place).within("command"));
         }
@@ -234,9 +234,32 @@ fn source(written: &file::Source, vantages: &[&str]) -> Result<Source, Wrong> {
     Ok(source)
 }
 
-/// Whether a word of a command is a header or a URL with a secret in it.
+/// The place of the first word of a command that is a credential, or holds one.
+fn secret_word(words: &[String]) -> Option<usize> {
+    let before = |place: usize| place.checked_sub(1).and_then(|before| words.get(before));
+    (0..words.len()).find(|&place| {
+        let word = words[place].as_str();
+        let flag = before(place).filter(|flag| flag.starts_with("--") && !flag.contains('='));
+        holds_secret(word) || flag.is_some_and(|flag| !word.starts_with('-') && is_credential(flag, word))
+    })
+}
+
+/// Whether a word of a command is a header, a URL or a setting with a secret in it.
 fn holds_secret(word: &str) -> bool {
+    if word.contains("://") {
+        return redact_url(word).contains("[redacted]");
+    }
     let header = word.split_once(':').and_then(|(name, value)| Header::new(name, value.trim()).ok());
-    let url = word.contains("://") && redact_url(word).contains("[redacted]");
-    url || header.is_some_and(|header| header.is_secret() && !word.contains("://"))
+    header.is_some_and(|header| header.is_secret())
+        || word.split_once('=').is_some_and(|(name, value)| is_credential(name, value))
+}
+
+/// Whether a setting of this name holds a credential itself, and not its kind or where it is to be found.
+fn is_credential(name: &str, value: &str) -> bool {
+    let name = name.trim_start_matches('-');
+    let elsewhere = value.is_empty() || value.starts_with(['/', '.', '~', '@', '$']);
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let secret = |name: &str| redact_url(&format!("?{name}=x")).contains("[redacted]");
+    let last = name.rsplit(['-', '_']).next().unwrap_or_default();
+    plain && !elsewhere && secret(name) && secret(last)
 }

@@ -20,6 +20,5 @@ pub(super) async fn read(options: &ProxyOptions, source: &Source, cx: &Context) 
 
 /// The name of a log, as evidence has it.
 pub(super) fn name(source: &Source) -> String {
-    let name = source.file.clone().unwrap_or_else(|| source.command.join(" "));
-    reqpath_core::escape(&name, 300)
+    reqpath_core::escape(&source.shown(), 300)
 }
