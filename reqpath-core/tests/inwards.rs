@@ -72,7 +72,15 @@ fn logged(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     Ok(Finding::new(at, &met(case, at, "logged")?, "logged").behind(Behind::BROKEN))
 }
 
-/// Requests: the leg they entered by, and what they met: `ok`, `ok 3s` (after so many seconds),
+cause! {
+    /// A log line of this very request, of waiting in vain.
+    static WAITED: "proxy.http_response_timeout" = in_vain { scope(Scope::Sample), silent(), explains(&["http.error"]) }
+}
+fn in_vain(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "waited")?, "waited").behind(Behind::SILENCE))
+}
+
+/// Requests: the leg they entered by, with the legs of which a log tells, and what they met: `ok`, `ok 3s` (after so many seconds),
 /// `refused`, `unanswered`, `silent`, a status, `so far` (ended after TLS as it was to).
 fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
     let hops: Vec<Value> = hops
@@ -92,7 +100,8 @@ fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
     let front = format!("client>{}", hops[1]["id"].as_str().unwrap());
     let mut observations = Vec::new();
     for (sample, (leg, what)) in (0..).zip(requests) {
-        let (leg, logged) = leg.split_once(' ').map_or((*leg, None), |(leg, logged)| (leg, Some(logged)));
+        let mut logged = leg.split(' ');
+        let leg = logged.next().unwrap();
         let subject = |leg: &str| {
             let (from, to) = leg.split_once('>').unwrap();
             json!({"leg": {"from": from, "to": to, "sample": sample}})
@@ -115,13 +124,13 @@ fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
         }
         observations.push(json!({"kind": "request.trial", "subject": subject(leg), "data": trial}));
         observations.push(json!({"kind": "toy.met", "subject": subject(leg), "data": {"what": what}}));
-        if let Some(logged) = logged {
-            observations
-                .push(json!({"kind": "toy.met", "subject": subject(logged), "data": {"what": "logged"}}));
+        for logged in logged {
+            let what = if what == "504" { "waited" } else { "logged" };
+            observations.push(json!({"kind": "toy.met", "subject": subject(logged), "data": {"what": what}}));
         }
     }
     let json = json!({"schema": SCHEMA, "path": {"hops": hops}, "observations": observations});
-    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED]).unwrap();
+    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED]).unwrap();
     let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
     let again = serde_json::to_vec(&report).unwrap();
     let again = Report::load(&again).unwrap().judged(&catalogue);
@@ -290,6 +299,22 @@ fn a_log_line_of_this_very_request_decides() {
     let seen = [("client>edge edge>gateway", "502"), ("edge>gateway", "refused")];
     let chain = "died gateway http.error<proxy.connection_refused<tcp.refused";
     assert_eq!(told(&judged(road, &seen)), chain);
+    // Two logs tell of it, each of the hop behind.
+    let both = [("client>edge edge>gateway gateway>pod", "502")];
+    assert_eq!(told(&judged(road, &both)), "died pod http.error<proxy.connection_refused");
+}
+
+#[test]
+fn a_log_line_cannot_tell_a_node_from_what_is_behind_it() {
+    let road = "client edge node pod";
+    let remain = "unknown: node, the leg node → pod or pod may be to blame";
+    let refused = [("client>edge edge>node", "502")];
+    assert_eq!(told(&judged(road, &refused)), remain);
+    // Nor can a request that took too long there.
+    let late = [("client>edge edge>node", "504 1s"), ("edge>node", "ok 3s")];
+    assert_eq!(told(&judged(road, &late)), remain);
+    let seen = [("client>edge edge>node", "502"), ("node>pod", "refused")];
+    assert_eq!(told(&judged(road, &seen)), "died pod http.error<proxy.connection_refused<tcp.refused");
 }
 
 #[test]

@@ -169,7 +169,20 @@ impl<'a> Walk<'a> {
                 Some(next) if direct.symptom.code == symptom.code => {
                     self.from(next, Symptom { direct: false, ..direct.symptom }, out);
                 }
-                _ => self.behind(direct.hop, direct.symptom, out),
+                Some(next) => {
+                    // What the next one's own evidence says of these very requests goes further still.
+                    let (_, rest) = self.told(next, &direct.symptom);
+                    let rest = rest.map_or_else(Vec::new, |rest| rest.findings);
+                    let mut further = direct.symptom.clone();
+                    further.findings.retain(|finding| !rest.contains(finding));
+                    if !further.findings.is_empty() {
+                        self.from(next, further, out);
+                    }
+                    if !rest.is_empty() {
+                        self.behind(direct.hop, Symptom { findings: rest, ..direct.symptom }, out);
+                    }
+                }
+                None => self.behind(direct.hop, direct.symptom, out),
             }
         }
         if let Some(symptom) = untold {
@@ -194,8 +207,16 @@ impl<'a> Walk<'a> {
                     Subject::Hop(id) => steps == 0 && *id == there.id,
                     Subject::Path => false,
                 };
-                let tells = |(cause, other): &(&'static crate::Cause, crate::Finding)| {
-                    !cause.only_warns && cause.explains_code(symptom.code) && of_it(&other.subject)
+                // Of a failure that a hop's own evidence tells of, that of the next one tells what it met in turn.
+                let in_turn = |(cause, other): &(&'static crate::Cause, crate::Finding)| {
+                    let silent = cause.silent && symptom.behind.silent;
+                    let broken = !cause.silent && symptom.behind.broken;
+                    let of_sample = other.subject.sample().is_some() && !other.ends_sample;
+                    symptom.direct && of_sample && (silent || broken)
+                };
+                let tells = |found: &(&'static crate::Cause, crate::Finding)| {
+                    let explains = found.0.explains_code(symptom.code) || in_turn(found);
+                    !found.0.only_warns && explains && of_it(&found.1.subject)
                 };
                 Some((there, self.found.list.iter().position(tells)?))
             });
@@ -312,6 +333,11 @@ impl<'a> Walk<'a> {
             self.go_on(next, symptom, &entered, out);
             return true;
         }
+        if symptom.direct && works == 0 && next.kind.passes_packets() {
+            // Its own evidence tells what it met there, and cannot tell it from what is behind there.
+            self.behind(next, Symptom { direct: false, ..symptom.clone() }, out);
+            return true;
+        }
         // An answer that nothing further in gives is this hop's own: no leg makes answers.
         let own = !symptom.behind.silent && !symptom.behind.broken;
         let enough = symptom.would_have_shown(works + other);
@@ -383,6 +409,7 @@ impl<'a> Walk<'a> {
                     silent: symptom.silent || answer.is_none(),
                     answer,
                     waited: waited(end),
+                    direct: false,
                     ..symptom.clone()
                 },
                 out,
@@ -430,7 +457,8 @@ impl<'a> Walk<'a> {
         }
         let so_far = entered.iter().any(|entered| entered.says == Says::SoFar);
         let look = if !enough {
-            "more samples (-n 48): so few die that those further in may have come through by chance".to_owned()
+            "more samples (-n 48): so few die that those further in may have come through by chance"
+                .to_owned()
         } else if works > 0 && !native {
             format!("the request sent to {} from the place of {}: give `{1}` a vantage", next.id, hop.id)
         } else if so_far && !self.is_known(next) {
