@@ -40,6 +40,12 @@ noted!(MIDDLE, "http.middle", middle, { explains(&["http.symptom"]) });
 noted!(ROOT, "dns.root", root, { explains(&["http.mid*"]), blames(End::Near) });
 noted!(OTHER, "http.other", other, {});
 noted!(ELSEWHERE, "tls.elsewhere", elsewhere, {});
+noted!(UNANSWERED, "dns.unanswered", unanswered, { silent() });
+noted!(SILENCE, "http.silence", silence, { silent() });
+noted!(WHOLE_TIME, "client.whole_time", whole_time, { silent(), kills_in(&["dns", "http"]) });
+
+const CAUSES: [&Cause; 8] =
+    [&ROOT, &ELSEWHERE, &SYMPTOM, &MIDDLE, &OTHER, &UNANSWERED, &SILENCE, &WHOLE_TIME];
 
 fn report(notes: &[(u32, &str)], trials: serde_json::Value) -> Report {
     let leg = |sample| serde_json::json!({"leg": {"from": "client", "to": "server", "sample": sample}});
@@ -53,8 +59,34 @@ fn report(notes: &[(u32, &str)], trials: serde_json::Value) -> Report {
         );
     }
     let json = serde_json::json!({"schema": SCHEMA, "observations": observations});
-    let catalogue = Catalogue::new([&ROOT, &ELSEWHERE, &SYMPTOM, &MIDDLE, &OTHER]).unwrap();
+    let catalogue = Catalogue::new(CAUSES).unwrap();
     Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue)
+}
+
+#[test]
+fn what_took_the_time_is_blamed_and_not_who_was_left_none() {
+    let ran_out = |dns: u64, http: u64| {
+        let phase = |stage, elapsed| serde_json::json!({"stage": stage, "elapsed_us": elapsed});
+        serde_json::json!({"role": "fresh", "left": "dead", "stage": "http", "sent": true, "out_of_time": true,
+            "phases": [phase("dns", dns), phase("http", http)], "elapsed_us": dns + http, "limit_us": 5_000_000})
+    };
+    let judged = |notes: &[&str], trial: serde_json::Value| {
+        let notes: Vec<_> = notes.iter().map(|code| (0, *code)).collect();
+        let report = report(&notes, serde_json::json!([trial]));
+        let cause = report.verdict.as_ref().unwrap().cause().map(|cause| cause.code.clone());
+        (cause.unwrap_or_default(), report.findings.len())
+    };
+    let (starved, in_time) = (ran_out(4_980_000, 5_000), ran_out(4_000_000, 1_000_000));
+    assert_eq!(judged(&["dns.unanswered", "http.silence"], starved.clone()), ("dns.unanswered".into(), 1));
+    assert_eq!(judged(&["dns.unanswered", "http.silence"], in_time.clone()), ("http.silence".into(), 2));
+    assert_eq!(judged(&["http.silence"], starved.clone()), (String::new(), 0), "nobody is guilty of it");
+    assert_eq!(judged(&["client.whole_time"], starved.clone()), ("client.whole_time".into(), 1));
+    assert_eq!(judged(&["http.other"], starved), ("http.other".into(), 1), "it was told, and is no silence");
+    // Of two requests the second had its time: silence is what it died of, and only that one.
+    let notes = [(0, "http.silence"), (1, "http.silence"), (0, "dns.unanswered")];
+    let both = report(&notes, serde_json::json!([ran_out(4_980_000, 5_000), in_time]));
+    let found: Vec<_> = both.findings.iter().map(|found| (&*found.code, found.subject.sample())).collect();
+    assert_eq!(found, [("dns.unanswered", Some(0)), ("http.silence", Some(1))]);
 }
 
 fn dead() -> serde_json::Value {

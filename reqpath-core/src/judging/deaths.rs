@@ -35,8 +35,12 @@ pub(super) struct End {
 impl End {
     /// Whether this is what it died of, where the two are about one flow.
     pub(super) fn is_of(&self, cause: &Cause, finding: &Finding) -> bool {
-        let ate = |phase: &Phase| cause.silent && cause.kills(&phase.stage);
-        finding.ends_sample || cause.kills(&self.stage) || self.starved_by.as_ref().is_some_and(ate)
+        // Silence is nobody's fault who was left no time to speak.
+        let stage = match &self.starved_by {
+            Some(eater) if cause.silent => &eater.stage,
+            _ => &self.stage,
+        };
+        finding.ends_sample || cause.kills(stage)
     }
 }
 
