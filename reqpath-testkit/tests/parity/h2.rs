@@ -170,7 +170,7 @@ fn a_head_larger_than_the_client_reads() {
         out.send_data(Bytes::from_static(b"ok"), true)
     });
     if let Some(report) = report {
-        reqpath_testkit::assert_died!(report);
+        reqpath_testkit::assert_died!(report, of "http.response.header_section_size");
     }
 }
 

@@ -68,13 +68,16 @@ impl How<'_> {
     }
 }
 
-/// Whether h2 itself refused a head that is far too large.
+/// More on the wire than h2 reads at once: what comes with a malformed head does not add up to this.
+const MORE_THAN_A_MISTAKE: u64 = 32 << 10;
+
+/// Whether h2 itself refused a head that is far too large ([`LEAST_HEAD_OF_TWO`](super::line::LEAST_HEAD_OF_TWO)).
 ///
 /// It refuses a malformed one with the same code; but to send so much takes more than a mistake.
 fn oversized_h2(error: Option<&h2::Error>, received: u64) -> bool {
     error.filter(|error| error.is_library()).is_some_and(|error| match error.reason() {
         Some(h2::Reason::ENHANCE_YOUR_CALM | h2::Reason::COMPRESSION_ERROR) => true,
-        Some(h2::Reason::PROTOCOL_ERROR) => error.is_reset() && received > 16 << 10,
+        Some(h2::Reason::PROTOCOL_ERROR) => error.is_reset() && received > MORE_THAN_A_MISTAKE,
         _ => false,
     })
 }

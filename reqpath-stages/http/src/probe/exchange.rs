@@ -73,7 +73,7 @@ pub(crate) async fn exchange(
         Err(broken) => return flight.broken(broken),
     };
     flight.head(&response);
-    // HTTP/1 heads are bounded while they are read; HTTP/2 hands them over in one piece.
+    // HTTP/1 heads are bounded while they are read; HTTP/2 hands them over in one piece, up to a limit above ours.
     if head_size(&response) > limits.header {
         return flight.whole(End::TooLarge);
     }

@@ -25,6 +25,12 @@ type Io = TokioIo<Tap>;
 const LEAST_BUFFER: usize = 16 << 10;
 /// How many header lines of an answer are read.
 pub(crate) const MOST_LINES: usize = 256;
+/// The smallest limit that h2 is given for a head.
+///
+/// Of one beyond its limit h2 says no more than of a malformed one, so that it has to be told from that by
+/// what came over the wire. Its limit is therefore well above ours, which a head meets once it is whole, and
+/// above what a head can be packed into within a few reads.
+pub(crate) const LEAST_HEAD_OF_TWO: usize = 128 << 10;
 
 /// HTTP over one connection.
 #[derive(Debug)]
@@ -66,8 +72,9 @@ impl Line {
     /// HTTP/2 over this connection. Sends the preface.
     pub(crate) async fn two(tap: Tap, max_header: usize) -> Result<Self, hyper::Error> {
         let nursery = Nursery::default();
+        let most = max_header.saturating_mul(2).max(LEAST_HEAD_OF_TWO);
         let (sender, connection) = http2::Builder::new(nursery.clone())
-            .max_header_list_size(u32::try_from(max_header).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(tap))
             .await?;
         let (chores, connection) = (FuturesUnordered::new(), Some(Box::new(connection)));
