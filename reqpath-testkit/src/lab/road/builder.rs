@@ -149,6 +149,15 @@ impl RoadBuilder {
     ///
     /// Otherwise nginx leaves out for ten seconds whom it could not ask once, and says that there are
     /// no live upstreams when that were all of them.
+    ///
+    /// ```
+    /// use reqpath_testkit::lab::{self, WholeRoad};
+    ///
+    /// let road = WholeRoad::builder().nodes(1).without_gateway().without_ipv6().without_marking_down();
+    /// let Some(road) = lab::or_skip(road.build()) else { return };
+    /// let written = std::fs::read_to_string(road.edge.nginx.configuration()).unwrap();
+    /// assert!(written.contains("max_fails=0"), "{written}");
+    /// ```
     pub fn without_marking_down(mut self) -> Self {
         self.marks_down = false;
         self
