@@ -34,14 +34,13 @@ pub(crate) struct Traced {
 
 impl<'a> Asking<'a> {
     pub(crate) fn of(chain: &'a Chain) -> Self {
-        let scheme = if chain.secured() == Secured::None { "http" } else { "https" };
-        let target = Target::builder(&format!("{scheme}://shop.test:{PORT}/cart")).unwrap();
         let mut expect = Expectation::default();
         expect.status = vec!["200".parse().unwrap()];
         let mut road = Road::new();
         road.client.resolve.push(format!("shop.test:{PORT}:{}", chain.address(1).ip()).parse().unwrap());
         road.tls.trust = Trust::Bundle(trusted(chain));
-        Self { chain, path: chain.path(), samples: 1, target, expect, road }
+        let target = Target::builder("http://shop.test/").unwrap();
+        Self { chain, path: chain.path(), samples: 1, target, expect, road }.url("/cart")
     }
 
     pub(crate) fn samples(mut self, samples: u32) -> Self {
@@ -49,13 +48,15 @@ impl<'a> Asking<'a> {
         self
     }
 
-    pub(crate) fn path(mut self, change: impl FnOnce(&mut Path)) -> Self {
-        change(&mut self.path);
+    pub(crate) fn hop(mut self, hop: &str, change: impl FnOnce(&mut Hop)) -> Self {
+        change(self.path.hops.iter_mut().find(|other| other.id.as_str() == hop).unwrap());
         self
     }
 
-    pub(crate) fn hop(mut self, hop: &str, change: impl FnOnce(&mut Hop)) -> Self {
-        change(self.path.hops.iter_mut().find(|other| other.id.as_str() == hop).unwrap());
+    /// Another path and query.
+    pub(crate) fn url(mut self, uri: &str) -> Self {
+        let scheme = if self.chain.secured() == Secured::None { "http" } else { "https" };
+        self.target = Target::builder(&format!("{scheme}://shop.test:{PORT}{uri}")).unwrap();
         self
     }
 
@@ -128,6 +129,18 @@ impl<'a> Asking<'a> {
         self
     }
 
+    /// Only every second hop further in has addresses, from this one on.
+    pub(crate) fn every_second_entry(mut self, first: usize) -> Self {
+        self.path.hops.iter_mut().skip(2 + first).step_by(2).for_each(|hop| hop.addresses.clear());
+        self
+    }
+
+    /// Nobody knows what is sent from hop to hop.
+    pub(crate) fn nothing_sent_is_known(mut self) -> Self {
+        self.path.hops.iter_mut().for_each(|hop| hop.sends = None);
+        self
+    }
+
     pub(crate) fn report(self) -> Report {
         self.traced().report
     }
@@ -182,6 +195,8 @@ pub(crate) fn told(report: &Report) -> String {
     let verdict = report.verdict.as_ref().unwrap();
     let hop = verdict.at().map(|at| format!(" {}", at.hop)).unwrap_or_default();
     match verdict {
+        // Where it says why, nothing is placed.
+        Verdict::Degraded { why: Some(why), .. } => format!("degraded: {why}"),
         Verdict::Died { chain, also, .. } | Verdict::Degraded { chain, also, .. } => {
             let also = if also.is_empty() { String::new() } else { format!(" also {}", also.join(" ")) };
             format!("{}{hop} {}{also}", verdict.kind(), chain.join("<"))
@@ -206,8 +221,13 @@ pub(crate) fn warned(report: &Report) -> Vec<String> {
     warned
 }
 
-/// How each request of a trace ended, a line each.
+/// How each request of a trace ended, and what was found, a line each.
 pub(crate) fn trials(report: &Report) -> String {
     let trials = report.observations.iter().filter(|seen| seen.kind() == "request.trial");
-    trials.map(|seen| format!("\n    {}: {}", seen.subject, seen.brief())).collect()
+    let trials = trials.map(|seen| format!("\n    {}: {}", seen.subject, seen.brief()));
+    let findings = report
+        .findings
+        .iter()
+        .map(|found| format!("\n    {:?} {} {}: {}", found.weight, found.subject, found.code, found.summary));
+    trials.chain(findings).collect()
 }

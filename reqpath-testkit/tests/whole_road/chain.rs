@@ -440,7 +440,7 @@ impl Chain {
         let replaced = |directive: &str| {
             let words = if directive.starts_with("proxy_set_header") { 2 } else { 1 };
             let name: Vec<&str> = directive.split_whitespace().take(words).collect();
-            own.contains(&name.join(" ")) || directive.starts_with("proxy_pass") && own.contains("return ")
+            own.contains(&name.join(" ")) || directive.starts_with("proxy_pass") && own.starts_with("return ")
         };
         directives.retain(|directive| !replaced(directive));
         let directives: String = directives.iter().map(|directive| format!("{directive};\n")).collect();

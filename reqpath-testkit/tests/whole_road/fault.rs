@@ -92,4 +92,19 @@ impl Fault {
             Self::Truncated => "response.truncated",
         }
     }
+
+    /// What the log of a proxy that dials the hop calls it.
+    pub(crate) fn logged(self) -> Option<&'static str> {
+        match self {
+            Self::Refused => Some("proxy.connection_refused"),
+            Self::Unanswered => Some("proxy.connection_timeout"),
+            Self::Reset | Self::ClosedEarly => Some("proxy.connection_terminated"),
+            Self::Silent | Self::Slow => Some("proxy.http_response_timeout"),
+            Self::BadTls => Some("proxy.tls_certificate_error"),
+            Self::Truncated => Some("proxy.http_response_incomplete"),
+            // An answer that was not made by the proxy itself.
+            Self::NotFound => Some("http.error"),
+            Self::Error => None,
+        }
+    }
 }

@@ -4,8 +4,11 @@
 
 mod asking;
 mod chain;
+mod cost;
 mod deaths;
 mod fault;
 mod odd;
 mod play;
+mod removed;
 mod two_faults;
+mod undecidable;

@@ -19,7 +19,7 @@ struct Odd {
     /// What happens on it before the trace.
     before: fn(&mut Chain),
     ask: fn(Asking<'_>) -> Asking<'_>,
-    /// What is found, and no more.
+    /// What is found, and no more; with a `?` before it what may be found.
     warned: &'static [&'static str],
 }
 
@@ -39,6 +39,13 @@ impl Odd {
     fn warns(self, warned: &'static [&'static str]) -> Self {
         Self { warned, ..self }
     }
+
+    fn warns_of(&self, warned: &[String]) -> bool {
+        let known =
+            |warning: &String| self.warned.iter().any(|known| known.trim_start_matches('?') == warning);
+        let sure = self.warned.iter().filter(|known| !known.starts_with('?'));
+        warned.iter().all(known) && sure.into_iter().all(|sure| warned.iter().any(|warning| warning == sure))
+    }
 }
 
 const TWO: &[Is] = &[Is::Proxy, Is::App];
@@ -50,7 +57,7 @@ fn nobody_is_blamed(cases: &[Odd]) {
         (odd.before)(&mut chain);
         let report = (odd.ask)(chain.ask()).report();
         let (told, warned) = (told(&report), warned(&report));
-        if told == "reached" && warned == odd.warned && report.errors.is_empty() {
+        if told == "reached" && odd.warns_of(&warned) && report.errors.is_empty() {
             return Ok(());
         }
         let errors = &report.errors;
@@ -191,10 +198,11 @@ fn what_is_got_over() {
         })
         .ask(|asking| asking.samples(4))
         .warns(&["tcp.refused proxy1→shop"]),
+        // Lines of the error log bear no id: where two requests are of one second, it may tell of neither.
         Odd::new("the same, and the proxy's log tells", Plan::new(TWO).with(2, Fault::Refused).and(None))
             .ask(|asking| asking.samples(4).with_logs())
             .warns(&[
-                "proxy.connection_refused proxy1→shop",
+                "?proxy.connection_refused proxy1→shop",
                 "proxy.retried proxy1→shop",
                 "tcp.refused proxy1→shop",
             ]),
