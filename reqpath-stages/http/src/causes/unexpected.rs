@@ -65,6 +65,14 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         .ends_sample())
 }
 
+impl Exchange {
+    /// Whether the answer is as expected, as far as it was kept.
+    #[must_use]
+    pub fn meets(&self, expect: &Expectation) -> bool {
+        differences(expect, self).is_empty()
+    }
+}
+
 /// What about the answer is not as expected, as clauses.
 fn differences(expect: &Expectation, exchange: &Exchange) -> Vec<String> {
     let mut differs = Vec::new();

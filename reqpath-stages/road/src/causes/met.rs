@@ -169,13 +169,19 @@ pub(super) fn passed_on(case: &Case, seen: &Exchange) -> bool {
     answers.any(|other| other.answered() && other.status == seen.status)
 }
 
-/// Whether any counted request at the front failed.
+/// Whether any request at the front failed, or may count as failed: what is then only declared is no cause of it.
 pub(super) fn front_failed(case: &Case) -> bool {
     let Some(front) = case.path().front() else { return false };
     let trials = case.of::<Trial>(&EVERYWHERE).filter(|trial| trial.role == Role::Fresh);
     let mut died = trials.filter(|trial| trial.died() && front.covers(trial.subject()));
     let mut answers = case.of::<Exchange>(&EVERYWHERE).filter(|seen| front.covers(seen.subject()));
-    died.next().is_some() || answers.any(|seen| failed(case, &seen))
+    let badly = |seen: &Seen<'_, Exchange>| {
+        let expect = case.expected(seen.subject());
+        // Whether a refusal is the application's own, others tell.
+        let refused = expect.status.is_empty() && seen.status.is_some_and(|status| status >= 400);
+        seen.answered() && (refused || !seen.meets(expect))
+    };
+    died.next().is_some() || answers.any(|seen| badly(&seen))
 }
 
 /// What was asked, in a few words: `GET https://api.example/x`.

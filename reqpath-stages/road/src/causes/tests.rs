@@ -198,6 +198,19 @@ fn an_inversion_that_did_not_fire_is_a_warning_and_blames_nobody() {
     seen.extend(answered("gateway", "shop", 10, 200, 3200));
     let quick = judged(&road(&hops, &json!({}), seen));
     assert!(found(&quick, "proxy.timeout_budget_inverted").is_none(), "{:?}", quick.findings);
+
+    // Nor is a quick refusal, nor an answer that is not what was expected.
+    let mut seen = answered("client", "gateway", 0, 403, 3);
+    seen[1]["data"]["headers"] = json!([["server", "nginx"]]);
+    seen[1]["data"]["body"] =
+        json!({"received": 60, "start": "<center><h1>403 Forbidden</h1></center><hr><center>nginx</center>"});
+    let mut other = road(&hops, &json!({}), answered("client", "gateway", 0, 200, 3));
+    other["target"] = json!({"url": "http://shop.example/", "expect": {"body": "a cart"}});
+    for report in [road(&hops, &json!({}), seen), other] {
+        let report = judged(&report);
+        assert_ne!(kind(&report), "reached", "{:?}", report.verdict);
+        assert!(found(&report, "proxy.timeout_budget_inverted").is_none(), "{:?}", report.findings);
+    }
 }
 
 #[test]
