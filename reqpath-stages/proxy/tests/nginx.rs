@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqpath_client::{Client, ClientOptions};
-use reqpath_core::{Hop, HopKind, Path, Pipeline, Report, Source, Target, Trace};
+use reqpath_core::{Entry, Hop, HopKind, Micros, Path, Pipeline, Report, Source, Target, Trace};
 use reqpath_dns::{Dns, DnsOptions};
 use reqpath_http::{Http, HttpOptions};
 use reqpath_local::LocalVantage;
 use reqpath_proxy::{Proxy, ProxyOptions};
 use reqpath_tcp::{Tcp, TcpOptions};
+use reqpath_testkit::lab::{self, DeadRoute, Lab};
 use reqpath_testkit::mock::{ClosedPort, Connection, FullAcceptQueue, MockUpstream, Reply};
 use reqpath_testkit::pki::Authority;
 use reqpath_testkit::real::{Flavour, Nginx, NginxBuilder, require};
@@ -53,6 +54,10 @@ struct Traced<'a> {
     sources: &'a [&'a str],
     samples: u32,
     path: &'a str,
+    /// Where requests enter behind it as well.
+    behind: Option<SocketAddr>,
+    /// How long it keeps idle connections, and how long they are kept behind it: in seconds.
+    idle: Option<(u64, u64)>,
 }
 
 impl<'a> Traced<'a> {
@@ -63,6 +68,8 @@ impl<'a> Traced<'a> {
             sources: &["access_log", "error_log"],
             samples: 1,
             path: "/cart?token=s3cr3tvalue&x=1",
+            behind: None,
+            idle: None,
         }
     }
 
@@ -73,16 +80,28 @@ impl<'a> Traced<'a> {
             let log = if *kind == "access_log" { self.nginx.access_log() } else { self.nginx.error_log() };
             edge = edge.source(Source::file(*kind, log.path().display().to_string()).format(self.format));
         }
-        let path = Path::new(vec![Hop::new("client", HopKind::Client), edge, Hop::new("shop", HopKind::Pod)]);
+        let mut shop = Hop::new("shop", HopKind::Pod);
+        if let Some((keeps, closes)) = self.idle {
+            edge.timeouts.keep_idle_us = Some(Micros(keeps * 1_000_000));
+            shop.timeouts.idle_us = Some(Micros(closes * 1_000_000));
+        }
+        let path = Path::new(vec![Hop::new("client", HopKind::Client), edge, shop]);
         let vantage = Arc::new(LocalVantage::new());
         let target = Target::get(&format!("http://{front}{}", self.path)).unwrap();
-        let trace = Trace::new(target, vantage.clone())
+        let entry = self.behind.map(|shop| {
+            let target = Target::get(&format!("http://{shop}{}", self.path)).unwrap();
+            Entry::new("edge", "shop", target, vantage.clone()).at(shop.into())
+        });
+        let mut trace = Trace::new(target, vantage.clone())
             .path(path)
             .samples(self.samples)
             .without_last_try()
             .without_confirmation()
             .deadline(Duration::from_secs(20))
             .vantage_of("edge", vantage);
+        if let Some(entry) = entry {
+            trace = trace.entry(entry);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(pipeline().trace(trace))
     }
@@ -143,11 +162,38 @@ fn no_connection_comes_about() {
 
 #[test]
 fn there_is_no_way() {
-    // Where the machine has a way to the documentation's addresses after all, nothing is shown.
-    with_each("", "proxy_pass http://[2001:db8:dead::1]:80; proxy_connect_timeout 2s;", |report, nginx| {
-        let log = nginx.error_log().text();
-        if log.contains("(101:") || log.contains("(113:") {
-            assert_eq!((code(report), hop(report).as_str()), ("proxy.connect_route", "shop"), "{log}");
+    lab::rootless(|| {
+        for flavour in Flavour::each() {
+            let host = "edge";
+            let Some(lab) = lab::or_skip(Lab::builder().host(host).host("shop").link(host, "shop").build())
+            else {
+                return;
+            };
+            lab[host].add_dead_route("203.0.113.0/24", DeadRoute::Unreachable).unwrap();
+            lab[host].add_dead_route("198.51.100.0/24", DeadRoute::Prohibit).unwrap();
+            for (address, number) in [
+                ("203.0.113.7:80", 113),
+                ("192.0.2.7:80", 101),
+                ("[2001:db8:dead::1]:80", 101),
+                ("198.51.100.7:80", 13),
+            ] {
+                let address: SocketAddr = address.parse().unwrap();
+                let builder = edge(flavour.clone(), "", &to(address));
+                let Some(nginx) = lab::or_skip(lab[host].start(|| builder.start())) else { return };
+                let report = lab[host].run(|| Traced::through(&nginx).report()).unwrap();
+                let log = nginx.error_log().text();
+                assert!(
+                    log.contains(&format!("connect() to {address} failed ({number}: ")),
+                    "{flavour}: {log}"
+                );
+                assert!(report.errors.is_empty(), "{flavour}: {:?}", report.errors);
+                assert_eq!(
+                    (code(&report), hop(&report).as_str()),
+                    ("proxy.connect_route", "shop"),
+                    "{flavour}: {:#?}\n{log}",
+                    report.verdict
+                );
+            }
         }
     });
 }
@@ -448,4 +494,98 @@ fn it_hangs_up_at_the_first_bytes() {
     let upstream =
         MockUpstream::builder().connections(Connection::close_after_first_bytes()).start().unwrap();
     named("", &to(upstream.address()), "proxy.connection_terminated", "shop");
+}
+
+/// A group of one that keeps connections; what fails is not tried again.
+fn kept(address: SocketAddr) -> (String, &'static str) {
+    let http = format!("upstream shop {{ server {address} max_fails=0; keepalive 4; }}");
+    let location = "proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection ''; \
+                    proxy_next_upstream off;";
+    (http, location)
+}
+
+#[test]
+fn a_kept_connection_that_was_being_closed_is_told_from_a_new_one_that_dies() {
+    for flavour in Flavour::each() {
+        // Dead as soon as it is idle: whoever uses a connection twice loses the request.
+        let script = Connection::serve().dead_after_idle(Duration::ZERO);
+        let shop = MockUpstream::builder().connections(script).reply(Reply::ok("x")).start().unwrap();
+        let (http, location) = kept(shop.address());
+        let Some(nginx) = require(edge(flavour.clone(), &http, location).start()) else { continue };
+        let many = Traced { samples: 24, behind: Some(shop.address()), ..Traced::through(&nginx) };
+        let report = many.report();
+        let log = nginx.error_log().text();
+        assert!(
+            log.contains("while reading response header from upstream")
+                || log.contains("while sending request to upstream"),
+            "{flavour}: {log}"
+        );
+        assert_eq!(report.verdict.as_ref().unwrap().kind(), "degraded", "{flavour}: {:#?}", report.verdict);
+        assert_eq!(code(&report), "proxy.keepalive_race", "{flavour}: {:#?}\n{log}", report.verdict);
+
+        // Too few to tell by, until the idle times are known. Nothing is kept from before.
+        let Some(nginx) = require(edge(flavour.clone(), &http, location).start()) else { continue };
+        for (idle, wanted) in [
+            (None, "proxy.connection_terminated"),
+            (Some((60, 5)), "proxy.keepalive_race"),
+            (Some((60, 75)), "proxy.connection_terminated"),
+        ] {
+            let one = Traced { idle, ..Traced::through(&nginx) };
+            let [first, second] = [one.report(), one.report()];
+            assert_eq!(code(&first), "", "{flavour}: {:#?}", first.verdict);
+            assert_eq!(code(&second), wanted, "{flavour}: {idle:?}: {:#?}", second.verdict);
+        }
+    }
+}
+
+#[test]
+fn new_connections_that_die_as_well_are_no_race() {
+    let inverted = Some((60, 5));
+    // All of them, and every third one, whoever opens it.
+    for script in [
+        Connection::every(1, Connection::close_after_first_bytes()),
+        Connection::every(3, Connection::close_after_first_bytes())
+            .otherwise(Connection::serve().requests_at_most(1)),
+    ] {
+        for flavour in Flavour::each() {
+            let shop =
+                MockUpstream::builder().connections(script.clone()).reply(Reply::ok("x")).start().unwrap();
+            let (http, location) = kept(shop.address());
+            let Some(nginx) = require(edge(flavour.clone(), &http, location).start()) else { continue };
+            for idle in [None, inverted] {
+                let through =
+                    Traced { samples: 12, behind: Some(shop.address()), idle, ..Traced::through(&nginx) };
+                let report = through.report();
+                assert_eq!(hop(&report), "shop", "{flavour}: {idle:?}: {:#?}", report.verdict);
+                // Seen directly as well: what the proxy says is then a link of the chain.
+                let cause = code(&report);
+                assert!(
+                    matches!(cause, "proxy.connection_terminated" | "http.response.empty"),
+                    "{flavour}: {idle:?}: {:#?}",
+                    report.verdict
+                );
+                assert!(finds(&report, "proxy.connection_terminated"), "{flavour}: {idle:?}");
+                assert!(!finds(&report, "proxy.keepalive_race"), "{flavour}: {:#?}", report.findings);
+            }
+        }
+    }
+}
+
+#[test]
+fn idle_connections_that_are_closed_in_time_hurt_nobody() {
+    let script = Connection::serve().requests_at_most(1);
+    let shop = MockUpstream::builder().connections(script).reply(Reply::ok("x")).start().unwrap();
+    let (http, location) = kept(shop.address());
+    for flavour in Flavour::each() {
+        let Some(nginx) = require(edge(flavour.clone(), &http, location).start()) else { continue };
+        let through = Traced {
+            samples: 12,
+            behind: Some(shop.address()),
+            idle: Some((60, 5)),
+            ..Traced::through(&nginx)
+        };
+        let report = through.report();
+        assert_eq!(report.verdict.as_ref().unwrap().kind(), "reached", "{flavour}: {:#?}", report.verdict);
+        assert!(!finds(&report, "proxy.keepalive_race"), "{flavour}");
+    }
 }
