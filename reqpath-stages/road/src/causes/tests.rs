@@ -204,7 +204,9 @@ fn an_inversion_that_did_not_fire_is_a_warning_and_blames_nobody() {
     seen[1]["data"]["headers"] = json!([["server", "nginx"]]);
     seen[1]["data"]["body"] =
         json!({"received": 60, "start": "<center><h1>403 Forbidden</h1></center><hr><center>nginx</center>"});
-    let mut other = road(&hops, &json!({}), answered("client", "gateway", 0, 200, 3));
+    let mut other = answered("client", "gateway", 0, 200, 3);
+    other[1]["data"]["body_holds"] = json!(false);
+    let mut other = road(&hops, &json!({}), other);
     other["target"] = json!({"url": "http://shop.example/", "expect": {"body": "a cart"}});
     for report in [road(&hops, &json!({}), seen), other] {
         let report = judged(&report);
