@@ -150,14 +150,14 @@ impl Trial {
     /// A stage that had less than a tenth of the time, because an earlier one took most of it, tells nothing by
     /// running out: hardly anybody would have answered it.
     pub(crate) fn starved_by(&self) -> Option<&Phase> {
-        let (last, before) = self.phases.split_last()?;
+        let (last, before) = self.phases.split_last().filter(|_| self.died())?;
         let eater = before.iter().max_by_key(|phase| phase.elapsed_us)?;
         let connecting = self.connect_limit_us.filter(|_| !self.sent);
         // Stages end a look slightly before the deadline, so that its evidence is complete.
         let ran_out = |limit: &Micros| self.elapsed_us.0 / 9 >= limit.0 / 10;
         let limit = [Some(self.limit_us), connecting].into_iter().flatten().find(ran_out)?;
         let starved = last.elapsed_us.0 <= limit.0 / 10 && eater.elapsed_us.0 >= limit.0 / 2;
-        (self.died() && last.stage == self.stage && starved).then_some(eater)
+        (last.stage == self.stage && starved).then_some(eater)
     }
 
     /// Whether the request died on the way, by what the stages saw.
