@@ -7,10 +7,6 @@ mod ready;
 use std::io::ErrorKind;
 
 use reqpath_core::{Report, Weight};
-use reqpath_stages::{
-    db::SslMode,
-    tls::{Bundle, Trust},
-};
 use reqpath_testkit::{
     lab::{self, Filter, WholeRoad},
     pki::Authority,
@@ -88,7 +84,7 @@ fn a_gateway_that_is_off_is_named_through_the_edge_s_log_and_a_dial_from_there()
 #[test]
 fn a_node_without_rules_is_nobody_s_death_where_the_proxy_tries_another() {
     lab::rootless(|| {
-        let Some(ready) = Ready::up(WholeRoad::builder().without_ipv6()) else { return };
+        let Some(ready) = Ready::up(Ready::calm()) else { return };
         without_rules(&ready, 1);
         let report = ready.trace_often("/", 4);
         assert_told(&report, "reached");
@@ -177,16 +173,11 @@ fn a_database_behind_a_filter_is_the_cause_of_the_silence() {
 fn a_database_whose_certificate_is_of_another_is_the_cause() {
     lab::rootless(|| {
         let authority = Authority::new().unwrap();
-        let root = Bundle::from_pem("root", authority.certificate_pem().as_bytes()).unwrap();
         for (name, right) in [("database.road.test", true), ("another.test", false)] {
             let leaf = authority.leaf(name).issue().unwrap();
-            let secured = Ready::strict().nodes(1).database_over_tls(&authority, &leaf).unwrap();
+            let secured = Ready::calm().nodes(1).database_over_tls(&authority, &leaf).unwrap();
             let Some(ready) = Ready::up(secured) else { return };
-            let mut how = ready.how("/db");
-            how.stages.db.mode = SslMode::VerifyFull;
-            how.stages.tls.trust = Trust::Bundle(root.clone());
-            let root = root.clone();
-            let report = ready.trace_as(how, |walk| walk.believed("database", Trust::Bundle(root)));
+            let report = ready.trace_over_tls("/db", &authority);
             if right {
                 assert_told(&report, "reached");
             } else {

@@ -5,12 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqpath_core::{Path, Report, Target, Trace, Verdict};
-use reqpath_stages::{Road, Walk};
+use reqpath_stages::{
+    Road, Walk,
+    db::SslMode,
+    tls::{Bundle, Trust},
+};
 use reqpath_testkit::lab::{self, Host, WholeRoad, road::RoadBuilder};
+use reqpath_testkit::pki::Authority;
 use reqpath_testkit::real::{Leash, Nginx, RealError};
 
 /// How long one request may take.
-pub(crate) const MAX_TIME: Duration = Duration::from_secs(3);
+pub(crate) const MAX_TIME: Duration = Duration::from_secs(4);
 /// How long a connection may take.
 pub(crate) const CONNECT: Duration = Duration::from_millis(700);
 /// How long anything of the machine's may take.
@@ -37,15 +42,16 @@ impl Ready {
         Some(Self { road, path })
     }
 
-    /// Two nodes, a gateway, IPv4; the proxies wait for a second, and do not try another one instead.
+    /// Two nodes, a gateway, IPv4.
+    pub(crate) fn calm() -> RoadBuilder {
+        WholeRoad::builder().without_ipv6()
+    }
+
+    /// The proxies wait for no longer than it takes on a busy machine, and do not try another one instead.
     pub(crate) fn strict() -> RoadBuilder {
-        let once = "proxy_next_upstream off; proxy_connect_timeout 400ms; proxy_read_timeout 900ms;";
-        let edge = "proxy_next_upstream off; proxy_connect_timeout 400ms; proxy_read_timeout 1300ms;";
-        WholeRoad::builder()
-            .without_ipv6()
-            .without_marking_down()
-            .edge_directives(edge)
-            .gateway_directives(once)
+        let once = "proxy_next_upstream off; proxy_connect_timeout 600ms; proxy_read_timeout 1500ms;";
+        let edge = "proxy_next_upstream off; proxy_connect_timeout 600ms; proxy_read_timeout 1900ms;";
+        Self::calm().without_marking_down().edge_directives(edge).gateway_directives(once)
     }
 
     pub(crate) fn gateway(&mut self) -> &mut Nginx {
@@ -67,6 +73,16 @@ impl Ready {
         how.samples = samples;
         how.stages.http.reuse = false;
         self.trace_as(how, |walk| walk)
+    }
+
+    /// Where the application wants TLS of its database, and believes this authority.
+    pub(crate) fn trace_over_tls(&self, at: &str, authority: &Authority) -> Report {
+        let root =
+            || Trust::Bundle(Bundle::from_pem("root", authority.certificate_pem().as_bytes()).unwrap());
+        let mut how = self.how(at);
+        how.stages.db.mode = SslMode::VerifyFull;
+        how.stages.tls.trust = root();
+        self.trace_as(how, |walk| walk.believed("database", root()))
     }
 
     pub(crate) fn trace_as(&self, how: How, more: impl FnOnce(Walk) -> Walk) -> Report {
