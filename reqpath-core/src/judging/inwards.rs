@@ -3,7 +3,7 @@
 //! Two entries that differ by one hop are a test of that hop. The walk goes from hop to hop for as long as
 //! what was seen there can stand behind what was seen before it, and ends where it no longer does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Behind, Case, Hop, HopId, Left, Micros, Role, Subject};
 
@@ -260,6 +260,7 @@ impl<'a> Walk<'a> {
                 silent: behind.silent || symptom.silent,
                 broken: behind.broken || !symptom.silent && symptom.answer.is_none(),
                 branch: false,
+                kept: behind.kept,
             };
         }
         if symptom.behind == Behind::NOTHING {
@@ -290,7 +291,12 @@ impl<'a> Walk<'a> {
         // What cannot be reached from elsewhere may be well guarded.
         let native =
             |end: &End| end.leg.as_leg().is_some_and(|leg| Some(&leg.from) == branch.branch_of.as_ref());
-        for (sample, _) in self.entries(&branch.id).filter(|(_, end)| end.left == Left::Dead && native(end)) {
+        let (dead, others): (Vec<_>, Vec<_>) = self
+            .entries(&branch.id)
+            .filter(|(_, end)| end.left != Left::Unknown && native(end))
+            .partition(|(_, end)| end.left == Left::Dead);
+        let accounts = self.accounts_for(dead.len(), dead.len() + others.len(), symptom);
+        for (sample, _) in dead.into_iter().filter(|_| accounts) {
             // With its own symptoms there, so that the chain tells how it showed.
             for killer in self.killers.with_symptoms(sample) {
                 out.links.extend(symptom.findings.iter().map(|&finding| (killer, finding)));
@@ -338,11 +344,15 @@ impl<'a> Walk<'a> {
             self.behind(next, Symptom { direct: false, ..symptom.clone() }, out);
             return true;
         }
-        // An answer that nothing further in gives is this hop's own: no leg makes answers.
-        let own = !symptom.behind.silent && !symptom.behind.broken;
+        // An answer that nothing further in gives is this hop's own: no leg makes answers,
+        // and what passes packets on makes none either.
+        let own = !symptom.behind.silent && !symptom.behind.broken && !hop.kind.passes_packets();
         let enough = symptom.would_have_shown(works + other);
+        // One instance of which nothing is known may be the one.
+        let whole = count(Says::SoFar) == 0 && (other > 0 || self.all_answered(next, &entered));
         let settled = match (same, works, other) {
             _ if symptom.direct => true,
+            _ if !whole => false,
             (0, 1.., 0) => enough && (any_native || own),
             (0, _, _) => enough && own && works + other > 0,
             _ => false,
@@ -354,12 +364,23 @@ impl<'a> Walk<'a> {
             self.here(hop, symptom, out);
             return true;
         }
-        let works = if enough { works } else { 0 };
+        let works = if enough && whole { works } else { 0 };
         let open = self.open(hop, next, any_native, works, enough, &entered);
         for &finding in &symptom.findings {
             out.open.insert(finding, open.clone());
         }
         true
+    }
+
+    /// Whether each declared instance of a hop is among those that worked; as far as is told where they went.
+    fn all_answered(&self, next: &Hop, entered: &[Entered<'_>]) -> bool {
+        let met: HashSet<_> = entered
+            .iter()
+            .filter_map(|entered| entered.end.leg.address())
+            .map(|peer| (peer.ip(), peer.port()))
+            .collect();
+        let declared = next.addresses.iter().filter_map(|at| Some((at.ip()?, at.port)));
+        met.is_empty() || declared.into_iter().all(|at| met.contains(&at))
     }
 
     /// Whether deaths of a part of the entries can account for those of the requests before.
@@ -435,6 +456,24 @@ impl<'a> Walk<'a> {
                 out.places.insert(finding, hop.id.clone());
             }
         }
+        self.finer(hop, symptom, out);
+    }
+
+    /// A log leads past the requests that entered here; where they were answered the same,
+    /// the name that it has with them says more than a line of a log.
+    fn finer(&self, hop: &Hop, symptom: &Symptom, out: &mut Inwards) {
+        let list = &self.found.list;
+        let of_its_answer =
+            |finding: &usize| list[*finding].1.subject.as_leg().is_some_and(|leg| leg.to == hop.id);
+        let answered: Vec<usize> = symptom.findings.iter().copied().filter(of_its_answer).collect();
+        let same = |end: &End| symptom.answer.is_some() && status(end) == symptom.answer.as_deref();
+        for (sample, _) in self.entries(&hop.id).filter(|(_, end)| same(end)) {
+            let Some(killer) = self.killers.of_entry(sample) else { continue };
+            let (cause, _) = &list[killer];
+            if cause.code != symptom.code && cause.explains_code(symptom.code) {
+                out.links.extend(answered.iter().map(|&finding| (killer, finding)));
+            }
+        }
     }
 
     fn open(
@@ -499,8 +538,23 @@ impl<'a> Walk<'a> {
 
     fn says(&self, sample: u32, end: &End, symptom: &Symptom, native: bool) -> Says {
         let answer = status(end);
+        let same = answer.is_some() && answer == symptom.answer.as_deref();
+        // What was kept says something of the hops as far as the one that kept it, and nothing of those behind.
+        if symptom.behind.kept {
+            return match end.left {
+                Left::Unknown => Says::Nothing,
+                Left::Alive if end.until.is_some() => Says::SoFar,
+                _ if same && self.killers.kept(sample) => Says::Same,
+                _ => Says::Works,
+            };
+        }
+        // To come back without its credentials is not to come back.
+        let stripped = end.leg.as_leg().is_some_and(|leg| self.case.stripped(&leg.to));
+        if stripped && end.left == Left::Alive {
+            return Says::SoFar;
+        }
         // The same answer further in was passed on, whether it counts as a failure there or not.
-        if symptom.behind.same && answer.is_some() && answer == symptom.answer.as_deref() {
+        if symptom.behind.same && same {
             return Says::Same;
         }
         // It arrives, and later than the hop before can have waited.
@@ -519,6 +573,11 @@ impl<'a> Walk<'a> {
             Left::Dead => {
                 let killer = self.killers.of_sample(sample).map(|killer| self.found.list[killer].0);
                 let silent = killer.map_or(end.out_of_time, |cause| cause.silent);
+                // It was not given as much time as the hop before it waited.
+                let sooner = |waited: Micros| end.elapsed.0 / 9 < waited.0 / 10;
+                if silent && end.out_of_time && answer.is_none() && symptom.waited.is_some_and(sooner) {
+                    return Says::Nothing;
+                }
                 let consistent = match answer {
                     // It says that it failed, and later than the hop before can have waited.
                     Some(_) if later() => true,

@@ -216,6 +216,26 @@ fn an_inversion_that_did_not_fire_is_a_warning_and_blames_nobody() {
 }
 
 #[test]
+fn where_a_log_leads_the_request_that_entered_there_has_the_finer_name() {
+    let hops = json!([gateway(json!({})), shop(None)]);
+    let mut seen = answered("client", "gateway", 0, 500, 20);
+    seen.push(json!({"kind": "proxy.access",
+        "subject": {"leg": {"from": "gateway", "to": "shop", "address": "10.0.0.9:8080", "sample": 0}},
+        "data": {"hop": "gateway", "log": "/var/log/nginx/access.log", "status": 500, "tells_upstream": true,
+                 "tries": [{"address": "10.0.0.9:8080", "status": 500}]}}));
+    let told = |mut inner: Vec<Value>| {
+        inner.extend(seen.iter().cloned());
+        judged(&road(&hops, &json!({}), inner))
+    };
+    let same = told(answered("gateway", "shop", 10, 500, 5));
+    assert_eq!((code(&same), hop(&same)), ("pod.app_error", "shop"), "{:#?}", same.findings);
+    assert_eq!(chain(&same), ["http.error", "pod.app_error"]);
+    // Another answer is another matter.
+    let other = told(answered("gateway", "shop", 10, 503, 5));
+    assert_eq!((code(&other), hop(&other)), ("http.error", "shop"), "{:#?}", other.findings);
+}
+
+#[test]
 fn an_answer_over_budget_is_slow_and_one_within_it_is_not() {
     let hops = |budget| json!([gateway(one_second()), shop(Some(budget))]);
     let mut seen = answered("client", "gateway", 0, 504, 1000);
