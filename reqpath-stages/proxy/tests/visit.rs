@@ -123,6 +123,24 @@ fn not_in_the_log_counts_only_beside_a_later_request_that_is() {
 }
 
 #[test]
+fn where_one_error_line_fits_two_requests_neither_is_said_to_have_been_answered() {
+    let (log, errors) = (format!("{}{}", line(""), line("-1")), "/var/log/nginx/error.log");
+    let broke = "2026/11/22 07:04:01 [error] 7#7: *3 upstream prematurely closed connection while reading \
+         response header from upstream, client: 198.51.100.1, server: s, \
+         request: \"GET /?api_key=hush-hush HTTP/1.1\", upstream: \"http://10.0.0.7:80/\", host: \"192.0.2.7\"\n";
+    let edge = FakeVantage::builder()
+        .named("edge")
+        .clock(std::time::UNIX_EPOCH + Duration::from_secs(1_795_331_041))
+        .file(LOG, log)
+        .file(errors, broke);
+    let report = trace(edge, vec![access(), Source::file("error_log", errors)], 2);
+    let passages = report.observations.iter().filter(|seen| seen.kind() == "proxy.access");
+    let mut answered: Vec<_> = passages.map(|seen| seen.value()["tries"][0]["answered"].as_bool()).collect();
+    answered.sort();
+    assert_eq!(answered, [None, Some(false)]);
+}
+
+#[test]
 fn a_log_that_cannot_be_read_is_trouble_of_the_probe_and_no_verdict() {
     for why in [Unavailable::Missing, Unavailable::Permission, Unavailable::NotHere] {
         let report = trace(FakeVantage::builder().named("edge").file(LOG, why), vec![access()], 1);

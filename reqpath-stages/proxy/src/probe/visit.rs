@@ -232,6 +232,10 @@ fn record(
         .filter(|(_, error)| Fault::of_line(error).is_some_and(Fault::is_upstream))
         .map(|(sample, _)| *sample)
         .collect();
+    // A line that fits several requests may be of one that got none.
+    let of_another =
+        |error: &LoggedError| error.indirect && Fault::of_line(error).is_some_and(Fault::is_upstream);
+    let told_apart = !errors.lines.iter().any(|(_, error)| of_another(error));
     let logged: HashSet<u32> = lines.iter().map(|line| line.sample).collect();
     for line in lines {
         let mut passage = passage(hop, line.log, line.said, &scrubber);
@@ -240,8 +244,10 @@ fn record(
             && matches!(last.status, Some(502 | 504))
         {
             // nginx writes these for tries without an answer too; then its error log has a line.
-            last.answered =
-                if broke.contains(&line.sample) { Some(false) } else { errors.whole.then_some(true) };
+            last.answered = match broke.contains(&line.sample) {
+                true => Some(false),
+                false => (errors.whole && told_apart).then_some(true),
+            };
         }
         attribute(hop, leg, line.sample, &passage, cx);
         let address = passage.upstream().and_then(|upstream| upstream.parse().ok()).map(PeerAddr);
