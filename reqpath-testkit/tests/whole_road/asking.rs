@@ -152,8 +152,11 @@ impl<'a> Asking<'a> {
         let hops: Vec<HopId> = path.hops.iter().map(|hop| hop.id.clone()).collect();
         let target = target.max_time(chain.max_time()).expect(expect).build();
         let mut walk = Walk::new(target, path, client.vantage()).road(road);
-        for (number, hop) in hops.into_iter().enumerate() {
-            walk = walk.vantage(chain.host(number).vantage()).believed(hop, Trust::Bundle(root.clone()));
+        for hop in hops {
+            walk = walk.believed(hop, Trust::Bundle(root.clone()));
+        }
+        for hop in 0..=chain.len() {
+            walk = walk.vantage(chain.host(hop).vantage());
         }
         let (pipeline, trace) = walk.ready().unwrap();
         let limit = READ.max(chain.max_time() / 4);

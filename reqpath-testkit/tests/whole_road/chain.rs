@@ -51,6 +51,9 @@ pub(crate) enum Secured {
     Unverified,
 }
 
+/// The name of the database.
+const DATABASE: &str = "db";
+
 type Answers = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 type Starts = Arc<dyn Fn(&Chain, usize) -> Option<Box<dyn Any + Send + Sync>> + Send + Sync>;
 
@@ -74,6 +77,7 @@ pub(crate) struct Plan {
     delay: Duration,
     waits: Option<Duration>,
     ipv6: bool,
+    dead_database: bool,
 }
 
 /// Whose packets a hop drops: those of this hop.
@@ -188,6 +192,12 @@ impl Plan {
         self
     }
 
+    /// The application asks a database, and nothing listens there.
+    pub(crate) fn dead_database(mut self) -> Self {
+        self.dead_database = true;
+        self
+    }
+
     pub(crate) fn build(&self) -> Option<Chain> {
         Chain::of(self)
     }
@@ -238,6 +248,9 @@ impl Chain {
             let behind_node = hop > 1 && hops[hop - 2] == Is::Node;
             let to = if behind_node { name(hops, hop - 1) } else { "net".to_owned() };
             lab = lab.connect(cable(name(hops, hop), &to));
+        }
+        if plan.dead_database {
+            lab = lab.host(DATABASE).connect(cable(DATABASE.to_owned(), "net"));
         }
         let lab = lab::or_skip(lab.build())?;
         let authority = Authority::new().unwrap();
@@ -486,7 +499,11 @@ impl Chain {
             }
             described
         });
-        Path::new(hops.collect())
+        let database = self.plan.dead_database.then(|| {
+            let at = SocketAddr::new(self.lab[DATABASE].ipv4().into(), 5432);
+            Hop::new(DATABASE, HopKind::Db).at(Endpoint::from(at)).branch_of(self.name(self.len()))
+        });
+        Path::new(hops.chain(database).collect())
     }
 
     /// A trace to be made, along the path with the vantages of all its hosts unless told otherwise.

@@ -109,6 +109,24 @@ fn the_one_that_killed_the_request_is_named() {
             ask: plain,
             verdict: "died proxy2 http.response.unexpected<http.error<tcp.timed_out",
         },
+        Two {
+            what: "an application too slow, and a database that refuses at once",
+            plan: Plan::new(proxies).with(3, Fault::Slow).dead_database(),
+            ask: plain,
+            verdict: "died shop http.response.unexpected<http.error<pod.slow",
+        },
+        Two {
+            what: "a dead gateway, and a database that is dead as well",
+            plan: Plan::new(proxies).with(2, Fault::Unanswered).dead_database(),
+            ask: plain,
+            verdict: "died proxy2 http.response.unexpected<http.error<tcp.timed_out",
+        },
+        Two {
+            what: "an application that fails, and a database that is dead: no second fault but its cause",
+            plan: Plan::new(proxies).with(3, Fault::Error).dead_database(),
+            ask: plain,
+            verdict: "died db http.response.unexpected<http.error<pod.app_error<pod.dependency_failed",
+        },
     ];
     play::each(&cases, |case| {
         let Some(chain) = case.plan.build() else { return Ok(()) };
