@@ -136,7 +136,10 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
     let blamed = report.verdict.as_ref().and_then(Verdict::cause).and_then(|cause| cause.subject.sample());
     let by_verdict =
         blamed.and_then(|sample| trials(report).find(|(o, _)| o.subject.sample() == Some(sample)));
-    let Some((shown, _)) = by_verdict.or(dead).or_else(|| trials(report).next()) else { return };
+    // What entered further in may have ended first, and is not what was asked for.
+    let first =
+        || trials(report).find(|(_, trial)| trial.role == Role::Fresh).or_else(|| trials(report).next());
+    let Some((shown, _)) = by_verdict.or(dead).or_else(first) else { return };
     let sample = shown.subject.sample();
     let legs: Vec<(&Observation, &Trial)> =
         trials(report).filter(|(observation, _)| observation.subject.sample() == sample).take(HOPS).collect();
@@ -164,6 +167,10 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
 
 /// The stages of one leg, each with its time and what was seen in a few words.
 fn stages(out: &mut String, report: &Report, shown: &Observation, trial: &Trial, verbose: bool) {
+    if let Some(leg) = shown.subject.as_leg().filter(|_| trial.role == Role::Inner) {
+        let entered = format!("a request that entered here, as {} would send it", hop(&leg.from));
+        let _ = writeln!(out, "    {}", paint(DIM, entered));
+    }
     let ended_in = report.verdict.as_ref().and_then(Verdict::cause).map(|_| trial.stage.as_ref());
     for phase in &trial.phases {
         let briefs: Vec<String> = seen_in(report, &shown.subject, &phase.stage).collect();
@@ -334,4 +341,30 @@ fn observations(out: &mut String, report: &Report) {
 
 fn trials(report: &Report) -> impl Iterator<Item = (&Observation, &Trial)> {
     report.observations.iter().filter_map(|observation| Some((observation, observation.get::<Trial>()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_road_shown_is_that_of_the_request_that_was_asked_for() {
+        let leg =
+            |from: &str, to: &str, sample: u32| json!({"leg": {"from": from, "to": to, "sample": sample}});
+        let phases = |stage: &str| json!([{"stage": stage, "elapsed_us": 7_000}]);
+        let report = json!({"schema": "reqpath.report/1",
+            "path": {"hops": [{"id": "client", "kind": "client"}, {"id": "edge", "kind": "nginx"}, {"id": "shop", "kind": "pod"}]},
+            "observations": [
+                {"kind": "request.trial", "subject": leg("edge", "shop", 5),
+                 "data": {"role": "inner", "left": "dead", "stage": "tcp", "phases": phases("tcp")}},
+                {"kind": "request.trial", "subject": leg("client", "edge", 0),
+                 "data": {"role": "fresh", "left": "alive", "stage": "http", "answer": "HTTP/1.1 200", "phases": phases("http")}}]});
+        let catalogue = reqpath_stages::catalogue().unwrap();
+        let report = Report::load(report.to_string().as_bytes()).unwrap().judged(&catalogue);
+        let text = anstream::adapter::strip_str(&super::report(&report, &catalogue, false)).to_string();
+        let road = text.split("\n\n").nth(1).unwrap();
+        assert!(text.starts_with("reached: HTTP/1.1 200"), "{text}");
+        assert!(road.contains("· http") && !road.contains('✗') && !road.contains("entered here"), "{text}");
+    }
 }
