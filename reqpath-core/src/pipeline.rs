@@ -526,7 +526,7 @@ async fn far_away(shared: &Arc<Shared>, way: &Way<'_>, far: &dyn Far, sample: u3
     };
     let since = began.saturating_duration_since(shared.started).into();
     let brought = match told {
-        Ok(json) => Brought::read(&json, &far.name(), &at, since),
+        Ok(json) => Brought::read(&json, &far.name(), (&at, &way.target.scrubber()), since),
         Err(why) => Err(ProbeError::new("far", format!("{}: {why}", far.name()))),
     };
     let mut log = lock(&shared.log);

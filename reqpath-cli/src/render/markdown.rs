@@ -264,6 +264,12 @@ fn inert(text: &str, limit: usize) -> String {
             // A zero-width space: `@all` and `#12` call nobody, and `http://…` leads nowhere.
             '@' | '#' => out.extend([c].into_iter().chain("&#8203;".chars())),
             '/' if before == Some(':') => out.push_str("&#8203;/"),
+            // Some make a link of it without a scheme.
+            '.' if out.as_bytes().iter().rev().take(3).filter(|byte| matches!(byte, b'w' | b'W')).count()
+                == 3 =>
+            {
+                out.push_str("&#8203;.")
+            }
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => out.extend(['\\', c]),
             _ => out.push(c),
         }
@@ -290,6 +296,7 @@ mod tests {
             "a\\|b\\`c\\`&lt;img src=x&gt;@&#8203;all #&#8203;7"
         );
         assert_eq!(inert("[x](http://evil)", 99), "\\[x\\](http:&#8203;//evil)");
+        assert_eq!(inert("see WWW.evil.example", 99), "see WWW&#8203;.evil.example");
         assert_eq!(inert("a\nb\u{202e}c", 99), "a\\\\nb\\\\u{202e}c");
         assert_eq!(code("a`b", 9), "``a`b``");
         assert_eq!(block(["echo ```"].into_iter()), "````sh\necho ```\n````\n");

@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::observation::Data;
-use crate::{Evidence, LegSubject, Micros, Observation, ProbeError, Report, Role, Subject, Trial, escape};
+use crate::{
+    Evidence, LegSubject, Micros, Observation, ProbeError, Report, Role, Scrubber, Subject, Trial, escape,
+};
 
 /// The largest report that is read, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -24,12 +28,20 @@ pub(crate) struct Brought {
 impl Brought {
     /// Reads a report, whoever wrote it: only what it says of its first request counts, and only as said of
     /// this leg, under this number.
-    pub(crate) fn read(json: &[u8], place: &str, at: &Subject, since: Micros) -> Result<Self, ProbeError> {
+    ///
+    /// That program knows none of the secrets of this trace: what an answer repeats of them there is taken out here.
+    pub(crate) fn read(
+        json: &[u8],
+        place: &str,
+        (at, secrets): (&Subject, &Scrubber),
+        since: Micros,
+    ) -> Result<Self, ProbeError> {
         let failed = |why: String| ProbeError::new("far", format!("{}: {why}", escape(place, 80)));
         if json.len() > LARGEST {
             return Err(failed(format!("its report is larger than {LARGEST} bytes")));
         }
-        let report = Report::load(json).map_err(|error| failed(crate::context::chain(&error)))?;
+        let json = without(secrets, json);
+        let report = Report::load(&json).map_err(|error| failed(crate::context::chain(&error)))?;
         let front = report.path.front();
         let front = front.as_ref().and_then(Subject::as_leg);
         let Some((front, here)) = front.zip(at.as_leg()) else {
@@ -57,15 +69,40 @@ impl Brought {
     }
 }
 
+/// The report without these secrets.
+fn without<'a>(secrets: &Scrubber, json: &'a [u8]) -> Cow<'a, [u8]> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(json);
+    }
+    // What is no JSON is no report either, and is refused as that.
+    let Ok(mut report) = serde_json::from_slice::<Value>(json) else { return Cow::Borrowed(json) };
+    scrub(secrets, &mut report);
+    Cow::Owned(report.to_string().into_bytes())
+}
+
+/// As deep as JSON is read, which is bounded.
+fn scrub(secrets: &Scrubber, value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(scrubbed) = secrets.scrub(text) {
+                *text = scrubbed;
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| scrub(secrets, value)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| scrub(secrets, value)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     fn read(report: &Value) -> Result<Brought, ProbeError> {
         let at = Subject::leg(&"shop".into(), &"cart".into()).at_sample(7);
-        Brought::read(report.to_string().as_bytes(), "pod", &at, Micros(1000))
+        Brought::read(report.to_string().as_bytes(), "pod", (&at, &Scrubber::default()), Micros(1000))
     }
 
     #[test]
@@ -101,7 +138,7 @@ mod tests {
         }
         let huge = vec![b' '; LARGEST + 1];
         let at = Subject::leg(&"shop".into(), &"cart".into());
-        let error = Brought::read(&huge, "pod", &at, Micros(0)).unwrap_err();
+        let error = Brought::read(&huge, "pod", (&at, &Scrubber::default()), Micros(0)).unwrap_err();
         assert!(error.message.contains("larger than"));
     }
 
@@ -112,5 +149,22 @@ mod tests {
         let brought = read(&json!({"schema": "reqpath.report/1", "observations": many})).unwrap();
         assert_eq!(brought.observations.len(), MOST);
         assert!(brought.observations.iter().all(|seen| seen.subject.sample() == Some(7)));
+    }
+
+    #[test]
+    fn what_an_answer_repeats_there_is_taken_out_here() {
+        let leg = json!({"leg": {"from": "client", "to": "server", "sample": 0}});
+        let seen =
+            json!({"kind": "x.y", "subject": leg, "data": {"deep": [{"said": "your key is k3y-of-ours!"}]}});
+        let report = json!({"schema": "reqpath.report/1", "observations": [seen],
+                            "errors": [{"stage": "x", "message": "k3y-of-ours"}]});
+        let mut secrets = Scrubber::default();
+        secrets.add("k3y-of-ours");
+        let at = Subject::leg(&"shop".into(), &"cart".into()).at_sample(7);
+        let brought =
+            Brought::read(report.to_string().as_bytes(), "pod", (&at, &secrets), Micros(0)).unwrap();
+        let told = serde_json::to_string(&brought.observations).unwrap();
+        assert!(told.contains("your key is [redacted]!"), "{told}");
+        assert_eq!(brought.errors[0].message, "pod: x: [redacted]");
     }
 }
