@@ -2,7 +2,7 @@
 
 use reqpath_core::{Case, Decline, Micros, PeerAddr, Seen, Subject};
 
-use crate::evidence::{End, Exchange, quoted};
+use crate::evidence::{End, Exchange};
 
 /// The exchange of a sample.
 pub(super) fn exchange<'a>(case: &'a Case, at: &'a Subject) -> Result<Seen<'a, Exchange>, Decline> {
@@ -20,6 +20,12 @@ pub(super) fn ended<'a>(
         Some(end) if ends.contains(&end) => Ok(seen),
         _ => Err(otherwise(case, &seen)),
     }
+}
+
+/// Whether this is a refusal of a request of ours that had been stripped of its credentials: it proves nothing.
+pub(super) fn stripped(case: &Case, seen: &Seen<'_, Exchange>) -> bool {
+    let hop = seen.subject().as_leg().map(|leg| &leg.to);
+    matches!(seen.status, Some(401 | 403 | 407)) && hop.is_some_and(|hop| case.stripped(hop))
 }
 
 /// How an exchange did end, as the reason why it is not something else.
