@@ -70,14 +70,16 @@ fn next(
     next = next.method(method)?;
     let without_body = method != target.method();
     let mut left_behind = Vec::new();
-    for Header { name, value, .. } in target.headers() {
-        let bound = name.eq_ignore_ascii_case("host") || is_secret(name);
+    for header in target.headers() {
+        let Header { name, .. } = header;
+        // By its name, by its value, or because whoever gave it said so.
+        let bound = name.eq_ignore_ascii_case("host") || header.is_secret() || is_secret(name);
         let of_body = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("content-"))
             || name.eq_ignore_ascii_case("transfer-encoding");
         if !same && bound {
             left_behind.push(name.clone());
         } else if !(without_body && of_body) {
-            next = next.header(name, value)?;
+            next = next.with_header(header.clone());
         }
     }
     if let Some((user, password)) = target.user_info() {
@@ -147,6 +149,19 @@ mod tests {
         }
         let (_, left) = super::next(&from, 302, "https://b.example/").unwrap();
         assert_eq!(left, ["Authorization", "Cookie", "X-Api-Key", "Authorization"]);
+    }
+
+    #[test]
+    fn what_is_secret_by_its_value_or_by_word_of_the_caller_stays_too() {
+        let builder = Target::builder("https://a.example/x").unwrap();
+        let marked = Header::new("X-Tenant", "acme-inc").unwrap().secret();
+        let from = builder.with_header(marked).header("X-Upstream", "Bearer abcdef").unwrap().build();
+        let there = followed(&from, 302, "https://b.example/");
+        assert_eq!((there.header("X-Tenant"), there.header("X-Upstream")), (None, None));
+        let here = followed(&from, 302, "/y");
+        assert_eq!(here.header("X-Tenant"), Some("acme-inc"));
+        assert!(here.headers().iter().all(Header::is_secret), "it is as secret there as it was here");
+        assert_eq!(here.scrubber().scrub("acme-inc"), "[redacted]");
     }
 
     #[test]
