@@ -90,6 +90,7 @@ impl<'a> Attempt<'a> {
     fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
         self.recorded = true;
         let now = Instant::now();
+        let limited = self.cx.limited();
         let (arrived, sent, answer, peer, attributes) = {
             let mut handed = self.cx.handed();
             let attributes = std::mem::take(&mut handed.attributes);
@@ -110,6 +111,7 @@ impl<'a> Attempt<'a> {
             limit_us: self.end.saturating_duration_since(self.began).into(),
             connect_limit_us: self.cx.connect_timeout().map(Into::into),
             out_of_time,
+            limited,
             until: self.until.map(|stage| stage.to_owned().into()),
             attributes,
             ..Trial::new(self.role, left, stage)

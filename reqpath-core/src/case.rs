@@ -7,7 +7,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::{Decline, Evidence, Expectation, Observation, ObservationId, Path, PeerAddr, Subject, Target};
+use crate::{
+    Decline, Evidence, Expectation, Header, Hop, HopId, Observation, ObservationId, Path, PeerAddr, Subject,
+    Target,
+};
 
 use self::index::Index;
 
@@ -119,6 +122,16 @@ impl Case {
     pub fn expected(&self, at: &Subject) -> &Expectation {
         let hop = at.as_leg().and_then(|leg| self.path.hop(&leg.to));
         hop.and_then(|hop| hop.expect.as_ref()).unwrap_or_else(|| self.target.expect())
+    }
+
+    /// Whether requests of ours that enter at this hop go there without credentials that the one at the front has:
+    /// being refused there proves nothing.
+    #[must_use]
+    pub fn stripped(&self, hop: &HopId) -> bool {
+        let first = self.path.road().nth(1).is_some_and(|first| first.id == *hop);
+        let trusted = |hop: &Hop| hop.credentials;
+        let carries = || self.target.had_user_info() || self.target.headers().iter().any(Header::is_secret);
+        !first && !hop.is_redirect() && !self.path.hop(hop).is_none_or(trusted) && carries()
     }
 
     /// All observations, in the order in which looking began.

@@ -72,6 +72,8 @@ pub(crate) struct TrialState {
     pub(crate) request_id: OnceLock<String>,
     pub(crate) role: Role,
     pub(crate) first: bool,
+    /// Whether one of its kind came before it and met no limit.
+    pub(crate) repeated: bool,
     /// What it is to have, where it is to confirm something.
     pub(crate) pinned: Option<Pinned>,
     pub(crate) deadline: Instant,
@@ -90,6 +92,7 @@ impl TrialState {
             request_id: OnceLock::new(),
             role: Role::Inner,
             first: true,
+            repeated: false,
             pinned: None,
             deadline,
             connect_timeout: None,
@@ -109,6 +112,7 @@ pub(crate) struct Handed {
     /// The far end of the connection last handed on.
     pub(crate) peer: Option<PeerAddr>,
     pub(crate) suspect: bool,
+    pub(crate) one_too_many: bool,
     pub(crate) attributes: Vec<Attribute>,
 }
 
@@ -386,6 +390,13 @@ impl Context {
         self.handed().suspect = true;
     }
 
+    /// The answer says that this was one request too many.
+    ///
+    /// Where others of ours came before it, it is our own doing: the runner stops, and nobody is blamed.
+    pub fn one_too_many(&self) {
+        self.handed().one_too_many = true;
+    }
+
     /// The answer sends the request elsewhere, and it may follow.
     pub fn redirect(&self, to: Target) {
         self.handed().redirect = Some(to);
@@ -400,6 +411,11 @@ impl Context {
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
         lock(&self.shared.log)
+    }
+
+    /// Whether it met a limit that others of ours before it had used up.
+    pub(crate) fn limited(&self) -> bool {
+        self.trial.repeated && self.handed().one_too_many
     }
 
     pub(crate) fn handed(&self) -> MutexGuard<'_, Handed> {

@@ -38,15 +38,20 @@ pub struct Behind {
     /// Any failure of what this hop asks beside the main road: its database.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub branch: bool,
+    /// The answer was kept by a cache on the way: behind that one nobody was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl Behind {
     /// Nothing stands behind it: this is where it died.
-    pub const NOTHING: Self = Self { same: false, silent: false, broken: false, branch: false };
+    pub const NOTHING: Self = Self { same: false, silent: false, broken: false, branch: false, kept: false };
     /// Any death further in.
-    pub const ANYTHING: Self = Self { same: true, silent: true, broken: true, branch: true };
+    pub const ANYTHING: Self = Self { same: true, silent: true, broken: true, branch: true, ..Self::NOTHING };
     /// The same answer passed on, and nothing else.
     pub const SAME: Self = Self { same: true, ..Self::NOTHING };
+    /// The same answer passed on from a cache, and nothing behind that.
+    pub const KEPT: Self = Self { kept: true, ..Self::SAME };
     /// Silence further in.
     pub const SILENCE: Self = Self { silent: true, branch: true, ..Self::SAME };
     /// A failure further in that was told at once.

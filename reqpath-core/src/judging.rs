@@ -55,7 +55,7 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     let mut relations = Relations::of(&found);
     let mut inwards = Inwards::walk(case, &found, &relations, &deaths);
     relations.link(std::mem::take(&mut inwards.links));
-    let roots = chain::weigh(&mut found, &relations, &deaths);
+    let roots = chain::weigh(&mut found, &relations, &inwards, &deaths);
     let (mut verdict, ruled_out) = verdict::of(Grounds {
         case,
         catalogue,

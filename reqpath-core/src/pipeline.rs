@@ -237,6 +237,7 @@ impl Pipeline {
         let mut deaths = Deaths::default();
         // The longest that a request took which ended by itself.
         let mut longest = Duration::ZERO;
+        let mut repeated = false;
         for sample in 0..samples {
             if sample > 0 {
                 // A request that the end of the trace is sure to cut would die of us, not of the road.
@@ -247,9 +248,14 @@ impl Pipeline {
                     break;
                 }
             }
-            let ended =
-                trial(shared, way, Asked::new(sample, sample == 0, Role::Fresh), request_end(trace, shared))
-                    .await;
+            let asked = Asked { repeated, ..Asked::new(sample, sample == 0, Role::Fresh) };
+            let ended = trial(shared, way, asked, request_end(trace, shared)).await;
+            if ended.limited {
+                deaths.limited = true;
+                met_limit(shared, way);
+                break;
+            }
+            repeated |= !ended.one_too_many;
             deaths.died += u32::from(ended.died);
             deaths.ran_out |= ended.died && ended.ran_out;
             deaths.suspect |= ended.suspect;
@@ -263,7 +269,11 @@ impl Pipeline {
     /// What follows upon the counted requests: the controls of a death, and the last try.
     async fn controls(&self, trace: &Trace, shared: &Arc<Shared>, way: &Way<'_>, deaths: Deaths) {
         let safe = trace.target.is_safe();
-        if !safe || !(deaths.died > 0 || deaths.suspect && self.answers_failed(trace, shared)) {
+        // What is over a limit is not asked again.
+        if !safe
+            || deaths.limited
+            || !(deaths.died > 0 || deaths.suspect && self.answers_failed(trace, shared))
+        {
             return;
         }
         let mut sample = trace.samples;
@@ -300,18 +310,33 @@ impl Pipeline {
         for entry in &trace.entries {
             let (first, samples) = (number, trace.samples_of(entry));
             number = number.saturating_add(samples);
-            let way = Way::entry(self, trace, entry);
+            let way = Way::entry(self, entry);
             entries.push(async move {
+                // The longest that a request took which ended by itself.
+                let mut longest = Duration::ZERO;
+                let mut repeated = false;
                 for sample in first..first.saturating_add(samples) {
                     let end = request_end(trace, shared);
-                    if end.saturating_duration_since(Instant::now()) < TIME_TO_TRY {
+                    // One that the end of the trace is sure to cut would die of us, not of the road.
+                    let max_time = trace.target.max_time().map_or(LONGEST, Micros::duration);
+                    let needed = longest.saturating_mul(2).max(TIME_TO_TRY).min(max_time);
+                    if end.saturating_duration_since(Instant::now()) < needed {
                         break;
                     }
                     if let Some(far) = &entry.far {
                         far_away(shared, &way, &**far, sample, end).await;
                         continue;
                     }
-                    trial(shared, &way, Asked::new(sample, sample == first, Role::Inner), end).await;
+                    let asked = Asked { repeated, ..Asked::new(sample, sample == first, Role::Inner) };
+                    let ended = trial(shared, &way, asked, end).await;
+                    if ended.limited {
+                        met_limit(shared, &way);
+                        break;
+                    }
+                    repeated |= !ended.one_too_many;
+                    if !ended.ran_out {
+                        longest = longest.max(ended.elapsed);
+                    }
                 }
             });
         }
@@ -352,8 +377,11 @@ impl Pipeline {
                 0 => pinned.clone(),
                 _ => pinned.otherwise(),
             });
-            let asked = Asked { sample: number, first: false, role: Role::Confirm, pinned };
-            trial(shared, way, asked, end).await;
+            let asked = Asked { repeated: true, pinned, ..Asked::new(number, false, Role::Confirm) };
+            if trial(shared, way, asked, end).await.limited {
+                met_limit(shared, way);
+                break;
+            }
         }
     }
 
@@ -437,7 +465,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    fn entry(pipeline: &'a Pipeline, trace: &'a Trace, entry: &'a Entry) -> Self {
+    fn entry(pipeline: &'a Pipeline, entry: &'a Entry) -> Self {
         Self {
             leg: Subject::leg(&entry.from, &entry.to),
             target: &entry.target,
@@ -445,7 +473,8 @@ impl<'a> Way<'a> {
             endpoint: entry.endpoint.as_ref(),
             stages: entry.road.as_ref().map_or(&pipeline.stages, |road| &road.stages),
             until: entry.until.as_deref(),
-            connect_timeout: trace.connect_timeout,
+            // The client's own settings end at the front.
+            connect_timeout: None,
         }
     }
 }
@@ -456,17 +485,19 @@ struct Asked {
     first: bool,
     role: Role,
     pinned: Option<Pinned>,
+    /// Whether one of its kind came before it and met no limit.
+    repeated: bool,
 }
 
 impl Asked {
     fn new(sample: u32, first: bool, role: Role) -> Self {
-        Self { sample, first, role, pinned: None }
+        Self { sample, first, role, pinned: None, repeated: false }
     }
 }
 
 /// One request along its way, redirects included.
 async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) -> Ended {
-    let Asked { sample, first, role, pinned } = asked;
+    let Asked { sample, first, role, pinned, repeated } = asked;
     let began = Instant::now();
     // The control with more time has it for connecting, too.
     let connect_timeout = way.connect_timeout.filter(|_| role != Role::Patient);
@@ -479,6 +510,7 @@ async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) 
         let state = Arc::new(TrialState {
             role,
             first,
+            repeated,
             pinned: pinned.clone(),
             connect_timeout,
             endpoint: way.endpoint.filter(|_| redirects == 0).cloned(),
@@ -486,9 +518,10 @@ async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) 
         });
         let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
         let died = Attempt::over(&at, &cx, way.stages, role, end, way.until).await == Left::Dead;
-        let (next, suspect, sent) = {
+        let limited = cx.limited();
+        let (next, suspect, sent, one_too_many) = {
             let mut handed = lock(&state.handed);
-            (handed.redirect.take(), handed.suspect, handed.sent)
+            (handed.redirect.take(), handed.suspect, handed.sent, handed.one_too_many)
         };
         match next {
             // The plan announced so many and no more.
@@ -504,7 +537,7 @@ async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end: Instant) 
                 let unconnected = connect_timeout.filter(|_| !sent);
                 let ran_out = nearly(elapsed, limit)
                     || unconnected.is_some_and(|limit| nearly(entered.elapsed(), limit));
-                return Ended { died, suspect, ran_out, elapsed };
+                return Ended { died, suspect, ran_out, one_too_many, limited, elapsed };
             }
         }
     }
@@ -558,6 +591,8 @@ struct Deaths {
     died: u32,
     ran_out: bool,
     suspect: bool,
+    /// Whether they met a limit, which ended them.
+    limited: bool,
 }
 
 /// How one trial ended.
@@ -566,7 +601,24 @@ struct Ended {
     suspect: bool,
     /// Whether it took all the time it had, or nearly.
     ran_out: bool,
+    one_too_many: bool,
+    /// Whether it met a limit that those before it had used up.
+    limited: bool,
     elapsed: Duration,
+}
+
+/// Our own requests met a limit: that is told, and is nobody's fault.
+fn met_limit(shared: &Shared, way: &Way<'_>) {
+    let message = format!(
+        "{}: our own requests met a limit, so no more were made, and nobody is blamed for it: \
+         ask for fewer samples, or later",
+        way.leg
+    );
+    let error = ProbeError::new("pipeline", message);
+    let mut log = lock(&shared.log);
+    if !log.errors.contains(&error) {
+        log.errors.push(error);
+    }
 }
 
 /// Everything seen so far.

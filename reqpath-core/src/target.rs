@@ -254,6 +254,11 @@ impl Target {
         Self::builder(next.as_str())
     }
 
+    /// Whether the URL names a user, even where it was stored without.
+    pub(crate) fn had_user_info(&self) -> bool {
+        self.0.user_info.is_some() || self.0.user_info_left_out
+    }
+
     /// The secrets this request carries, and those that others on its road are known to send,
     /// to be removed from whatever comes back.
     #[must_use]

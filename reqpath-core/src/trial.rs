@@ -115,6 +115,9 @@ pub struct Trial {
     /// Whether the time it was allowed ran out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_time: bool,
+    /// Whether it met a limit that requests of ours before it had used up: it tells nothing of the road.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
     /// The stage after which it was to end, where it was not to go all the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Cow<'static, str>>,
@@ -140,6 +143,7 @@ impl Trial {
             limit_us: Micros::default(),
             connect_limit_us: None,
             out_of_time: false,
+            limited: false,
             until: None,
             attributes: Vec::new(),
         }

@@ -58,6 +58,7 @@ fn error(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         "500" => Behind::SAME.or_branch(),
         "502" => Behind::BROKEN,
         "503" => Behind::ANYTHING,
+        "410" => Behind::KEPT,
         "504" => Behind::SILENCE,
         _ => Behind::SAME,
     };
@@ -83,9 +84,17 @@ fn in_vain(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 /// Requests: the leg they entered by, with the legs of which a log tells, and what they met: `ok`, `ok 3s` (after so many seconds),
 /// `refused`, `unanswered`, `silent`, a status, `so far` (ended after TLS as it was to).
 fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
+    judged_with(hops, requests, &json!({}))
+}
+
+/// The same with these headers in the request, and instances at addresses: `pod@10.0.0.9:80,10.0.0.8:80`;
+/// a leg that ends in `@10.0.0.9:80` leads to that one.
+fn judged_with(hops: &str, requests: &[(&str, &str)], target: &Value) -> Report {
     let hops: Vec<Value> = hops
         .split_whitespace()
         .map(|hop| {
+            let (hop, at) = hop.split_once('@').unwrap_or((hop, ""));
+            let at: Vec<&str> = at.split(',').filter(|at| !at.is_empty()).collect();
             let (name, of) = hop.split_once('<').map_or((hop, None), |(name, of)| (name, Some(of)));
             let kind = match name {
                 "client" => "client",
@@ -94,12 +103,13 @@ fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
                 name if name.starts_with("pod") => "pod",
                 _ => "nginx",
             };
-            json!({"id": name, "kind": kind, "branch_of": of})
+            json!({"id": name, "kind": kind, "branch_of": of, "addresses": at})
         })
         .collect();
     let front = format!("client>{}", hops[1]["id"].as_str().unwrap());
     let mut observations = Vec::new();
     for (sample, (leg, what)) in (0..).zip(requests) {
+        let (leg, peer) = leg.split_once('@').map_or((*leg, None), |(leg, peer)| (leg, Some(peer)));
         let mut logged = leg.split(' ');
         let leg = logged.next().unwrap();
         let subject = |leg: &str| {
@@ -116,7 +126,12 @@ fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
             "arrived": if matches!(what, "refused" | "unanswered" | "so") { "no" } else { "yes" },
             "elapsed_us": seconds * 1_000_000 + 5_000,
         });
+        if what != "refused" {
+            trial["peer"] = json!(peer);
+        }
         match what {
+            "gone" => trial["left"] = json!("unknown"),
+            "late" => trial["out_of_time"] = json!(true),
             "ok" => trial["answer"] = json!("HTTP/1.1 200"),
             "so" => trial["until"] = json!("tls"),
             _ if what.parse::<u16>().is_ok() => trial["answer"] = json!(format!("HTTP/1.1 {what}")),
@@ -129,7 +144,10 @@ fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
             observations.push(json!({"kind": "toy.met", "subject": subject(logged), "data": {"what": what}}));
         }
     }
-    let json = json!({"schema": SCHEMA, "path": {"hops": hops}, "observations": observations});
+    let mut json = json!({"schema": SCHEMA, "path": {"hops": hops}, "observations": observations});
+    if target.get("url").is_some() {
+        json["target"] = target.clone();
+    }
     let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED]).unwrap();
     let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
     let again = serde_json::to_vec(&report).unwrap();
@@ -379,4 +397,95 @@ fn hops_before_the_death_did_their_part() {
     let states: Vec<(Tri, Tri)> = report.hops.iter().map(|hop| (hop.arrived, hop.left_alive)).collect();
     let (yes, no) = (Tri::Yes, Tri::No);
     assert_eq!(states, [(yes, yes), (yes, yes), (yes, yes), (no, Tri::Unknown)]);
+}
+
+#[test]
+fn an_instance_of_which_nothing_is_known_may_be_the_one() {
+    let road = "client edge pod@10.0.0.8:80,10.0.0.9:80";
+    let pods = |second: &'static str, what: &'static str| {
+        told(&judged(road, &[("client>edge", what), ("edge>pod@10.0.0.8:80", "ok"), (second, "gone")]))
+    };
+    assert_eq!(pods("edge>pod@10.0.0.9:80", "502"), "unknown: edge or pod may be to blame");
+    assert_eq!(pods("edge>pod@10.0.0.9:80", "403"), "unknown: edge or pod may be to blame");
+    let both = [("client>edge", "403"), ("edge>pod@10.0.0.8:80", "ok"), ("edge>pod@10.0.0.9:80", "ok")];
+    assert_eq!(told(&judged(road, &both)), "died edge http.error");
+    // One refuses, and the other was not asked all the way.
+    let partly =
+        [("client>edge", "403"), ("edge>pod@10.0.0.9:80", "refused"), ("edge>pod@10.0.0.8:80", "so far")];
+    assert_eq!(told(&judged(road, &partly)), "unknown: edge or pod may be to blame");
+}
+
+#[test]
+fn what_passes_packets_on_makes_no_answers_either() {
+    // Asked from the client's place, the pod is well; the node said nothing by itself.
+    let road = "client node pod";
+    for what in ["500", "403"] {
+        let met = told(&judged(road, &[("client>node", what), ("client>pod", "ok")]));
+        assert_eq!(met, "unknown: node or the leg node → pod may be to blame");
+    }
+}
+
+#[test]
+fn one_replica_in_three_is_not_what_a_dozen_requests_in_a_row_died_of() {
+    let mut requests = vec![("client>pod", "500"); 12];
+    requests.extend([("pod>db", "refused"), ("pod>db", "so far"), ("pod>db", "so far")]);
+    assert_eq!(told(&judged("client pod db<pod", &requests)), "died pod http.error");
+    let few = [&requests[..2], &requests[12..]].concat();
+    assert_eq!(told(&judged("client pod db<pod", &few)), "died db http.error<tcp.refused");
+}
+
+#[test]
+fn of_hops_behind_a_cache_nothing_is_said() {
+    let road = "client edge gateway pod";
+    // 410: an answer that a cache had, here.
+    for (requests, expected) in [
+        (vec![("client>edge", "410"), ("edge>gateway", "refused")], "died edge http.error"),
+        (vec![("client>edge", "410"), ("edge>gateway", "ok")], "died edge http.error"),
+        (
+            vec![("client>edge", "410"), ("edge>gateway", "410"), ("gateway>pod", "refused")],
+            "died gateway http.error",
+        ),
+        (
+            vec![("client>edge", "410")],
+            "unknown: edge, the leg edge → gateway, gateway or pod may be to blame",
+        ),
+    ] {
+        assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+}
+
+#[test]
+fn to_come_back_without_its_credentials_is_not_to_come_back() {
+    let road = "client edge gateway";
+    let target = json!({"url": "http://a.example/", "method": "GET",
+                        "headers": [{"name": "Authorization", "value": "[redacted]"}]});
+    let requests = [("client>edge", "502"), ("edge>gateway", "ok")];
+    let report = judged_with(road, &requests, &target);
+    assert_eq!(told(&report), "unknown: edge or gateway may be to blame");
+    let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict else { panic!() };
+    assert!(what_would_tell[0].contains("`credentials: true`") || what_would_tell[0].contains("`sends`"));
+    assert_eq!(told(&judged(road, &requests)), "died edge http.error");
+    // What does not come as far as its credentials is comparable.
+    let refused = judged_with(road, &[("client>edge", "502"), ("edge>gateway", "refused")], &target);
+    assert_eq!(told(&refused), "died gateway http.error<tcp.refused");
+}
+
+#[test]
+fn who_was_not_waited_for_as_long_tells_nothing() {
+    // The gateway was given half a second, and the edge had waited two.
+    let report = judged("client edge gateway", &[("client>edge", "504 2s"), ("edge>gateway", "late")]);
+    assert_eq!(told(&report), "unknown: edge or gateway may be to blame");
+}
+
+#[test]
+fn one_code_in_two_places_is_two_things() {
+    let mut requests = vec![("client>edge", "502"); 12];
+    requests[0].1 = "404";
+    requests.extend([
+        ("edge>gateway", "502"),
+        ("edge>gateway", "502"),
+        ("gateway>pod", "ok"),
+        ("gateway>pod", "ok"),
+    ]);
+    assert_eq!(told(&judged("client edge gateway pod", &requests)), "died gateway http.error");
 }

@@ -280,3 +280,53 @@ fn a_plan_covers_where_redirects_may_lead() {
         "looks beside the road, once"
     );
 }
+
+/// Answers 200 so many times, and then that it was one too many.
+fn sheds_after(fine: u32, run: u32, at: &Subject, cx: &Context) -> (Duration, Left) {
+    cx.suspect();
+    if run >= fine {
+        cx.one_too_many();
+    }
+    cx.record(at, Status(if run < fine { 200 } else { 503 }));
+    (NO_TIME, Left::Alive)
+}
+
+#[tokio::test]
+async fn a_limit_met_by_our_own_requests_ends_them_and_is_nobodys_fault() {
+    let ours = |report: &Report| {
+        report.errors.iter().any(|error| error.message.contains("our own requests met a limit"))
+    };
+    let deed: Deed = |run, at, cx| sheds_after(2, run, at, cx);
+    for samples in [3, 12] {
+        let report = run(deed, traced(target("http://192.0.2.1/")).samples(samples)).await;
+        assert_eq!(trials(&report).len(), 3, "two that came back, one too many, and no more");
+        let Some(Verdict::Reached { outcome, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
+        assert_eq!((outcome.samples, ours(&report)), (2, true), "{:?}", report.errors);
+        let stored = Report::load(&serde_json::to_vec(&report).unwrap()).unwrap();
+        assert_eq!(stored.judged(&Catalogue::new(CAUSES.to_vec()).unwrap()).verdict, report.verdict);
+    }
+    // The very first is not our doing.
+    let deed: Deed = |run, at, cx| sheds_after(0, run, at, cx);
+    let report = run(deed, traced(target("http://192.0.2.1/")).samples(3)).await;
+    let Some(Verdict::Died { outcome, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
+    assert_eq!((outcome.samples, ours(&report)), (3, false));
+    // Nor do those that enter further in go on.
+    let entered: Deed = |_, at, cx| {
+        let run = at.sample().unwrap() % 4;
+        if at.as_leg().unwrap().to.as_str() == "server" {
+            (NO_TIME, Left::Alive)
+        } else {
+            sheds_after(1, run, at, cx)
+        }
+    };
+    let path = Path::new(vec![
+        Hop::new("client", HopKind::Client),
+        Hop::new("server", HopKind::Nginx),
+        Hop::new("shop", HopKind::Pod),
+    ]);
+    let inner = target("http://192.0.2.2/").build();
+    let trace = traced(target("http://192.0.2.1/")).path(path).samples(3);
+    let report = run(entered, trace.entry(Entry::new("server", "shop", inner, Arc::new(Nowhere)))).await;
+    assert!(matches!(report.verdict, Some(Verdict::Reached { .. })), "{:?}", report.verdict);
+    assert_eq!((trials(&report).len(), ours(&report)), (5, true), "{:?}", report.errors);
+}

@@ -6,11 +6,17 @@ use crate::{Cause, Finding, Weight};
 
 use super::deaths::{Deaths, End};
 use super::findings::Found;
+use super::inwards::Inwards;
 use super::relations::{Relations, fatal};
 
 /// Marks the findings that ended a sample or explain what did, and returns the roots:
 /// fatal findings that no other fatal finding explains, the verdict's cause first.
-pub(super) fn weigh(found: &mut Found, relations: &Relations, deaths: &Deaths) -> Vec<usize> {
+pub(super) fn weigh(
+    found: &mut Found,
+    relations: &Relations,
+    inwards: &Inwards,
+    deaths: &Deaths,
+) -> Vec<usize> {
     let mut fresh = Vec::new();
     for (i, (cause, finding)) in found.list.iter_mut().enumerate() {
         let ended = !cause.only_warns && ended(cause, finding, deaths).next().is_some();
@@ -30,7 +36,7 @@ pub(super) fn weigh(found: &mut Found, relations: &Relations, deaths: &Deaths) -
             }
         }
     }
-    roots(found, relations, deaths)
+    roots(found, relations, inwards, deaths)
 }
 
 /// Codes from the symptom that was met first down to this cause.
@@ -69,7 +75,7 @@ fn ended<'a>(cause: &'a Cause, finding: &'a Finding, deaths: &'a Deaths) -> impl
 }
 
 /// The roots, the one that accounts for most deaths first; among equals, the one nearest the symptom's start.
-fn roots(found: &Found, relations: &Relations, deaths: &Deaths) -> Vec<usize> {
+fn roots(found: &Found, relations: &Relations, inwards: &Inwards, deaths: &Deaths) -> Vec<usize> {
     let all: Vec<usize> = (0..found.list.len()).filter(|&i| fatal(found, i)).collect();
     let explained = |&i: &usize| relations.explaining(found, i).any(|j| fatal(found, j));
     let mut roots: Vec<usize> = all.iter().copied().filter(|i| !explained(i)).collect();
@@ -77,21 +83,27 @@ fn roots(found: &Found, relations: &Relations, deaths: &Deaths) -> Vec<usize> {
         // Two findings that explain each other: a fault of the catalogue, not of the road. Name the first.
         roots.extend(all.first());
     }
-    let mut killed = HashMap::new();
+    // One code on two legs, or here placed and there not, is two things.
+    let thing = |i: usize| {
+        let (cause, finding) = &found.list[i];
+        (cause.code, finding.subject.whole_leg(), inwards.places.get(&i), inwards.open.contains_key(&i))
+    };
+    let mut alike = HashMap::<_, Vec<usize>>::new();
     for &i in &roots {
-        let code = found.list[i].0.code;
-        killed.entry(code).or_insert_with(|| killed_by(found, relations, deaths, code));
+        alike.entry(thing(i)).or_default().push(i);
     }
+    let killed: HashMap<_, usize> =
+        alike.into_iter().map(|(thing, roots)| (thing, killed_by(found, relations, deaths, roots))).collect();
     // A stable sort: the order of the catalogue, which is that of the road, decides among equals.
-    roots.sort_by_key(|&i| std::cmp::Reverse(killed.get(found.list[i].0.code).copied()));
+    roots.sort_by_cached_key(|&i| std::cmp::Reverse(killed.get(&thing(i)).copied()));
     roots
 }
 
-/// How many samples a cause accounts for: those it ended, and those ended by what it explains.
-fn killed_by(found: &Found, relations: &Relations, deaths: &Deaths, code: &str) -> usize {
+/// How many samples these findings account for: those they ended, and those ended by what they explain.
+fn killed_by(found: &Found, relations: &Relations, deaths: &Deaths, findings: Vec<usize>) -> usize {
     let mut met = vec![false; found.list.len()];
     let mut samples = BTreeSet::new();
-    let mut open: Vec<usize> = relations.of_code(code).to_vec();
+    let mut open = findings;
     while let Some(i) = open.pop() {
         if fatal(found, i) && !std::mem::replace(&mut met[i], true) {
             let (cause, finding) = &found.list[i];

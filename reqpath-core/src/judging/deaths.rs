@@ -99,6 +99,10 @@ impl Deaths {
                 behind = before.behind;
                 behind.extend(before.leg.as_leg().map(|leg| leg.to.clone()));
             }
+            // What met a limit that we used up ourselves says nothing of the road.
+            if trial.limited {
+                continue;
+            }
             let end = End {
                 role: trial.role,
                 leg: trial.peer.map_or_else(|| leg.clone(), |peer| leg.at_address(peer)),

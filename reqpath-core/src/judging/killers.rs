@@ -83,6 +83,11 @@ impl<'a> Killers<'a> {
         })
     }
 
+    /// Whether the answer to this request was kept by a cache on the way.
+    pub(super) fn kept(&self, sample: u32) -> bool {
+        self.about(sample).any(|place| self.found.list[place].1.behind.kept)
+    }
+
     fn about(&self, sample: impl Into<Option<u32>>) -> impl Iterator<Item = usize> + '_ {
         self.by_sample.get(&sample.into()).into_iter().flatten().copied()
     }

@@ -19,10 +19,12 @@
 //! ```
 
 mod fingerprints;
+mod kept;
 mod made;
 
 use std::borrow::Cow;
 
+pub(crate) use self::kept::kept;
 pub use self::made::{Made, made};
 use crate::Exchange;
 

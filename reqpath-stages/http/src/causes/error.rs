@@ -2,9 +2,9 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, exchange, otherwise, peer};
+use super::met::{asked, exchange, otherwise, peer, stripped};
 use crate::evidence::{Gave, Passage, Redirect};
-use crate::origin::{made, origin};
+use crate::origin::{kept, made, origin};
 
 cause! {
     /// An answer came back, and it is an error that no finer cause explains.
@@ -15,6 +15,9 @@ cause! {
     /// A 4xx of the application is an answer like any other, and only worth a warning.
     /// Log lines of this very request say it better than the answer does, and then count alone.
     /// Where nothing proves who made it, that is said.
+    /// Where a cache on the way had it (`Age`, `Cache-Status: …; hit`), nobody behind that cache was asked, and
+    /// nothing is said of those.
+    /// A 401 or 403 to a request of ours that entered further in without the credentials of the first proves nothing.
     ///
     /// The status is a rule of thumb, no more: 500 is mostly the application's code, 502 mostly an
     /// upstream that was reached and broke, 504 one that was waited for in vain. An application may send
@@ -70,6 +73,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if expected.iter().any(|range| range.holds(status)) {
         return Err(Decline::not(format!("{line} was expected"), &seen));
     }
+    if stripped(case, &seen) {
+        return Err(Decline::not("the request had been stripped of its credentials", &seen));
+    }
     let (origin, made) = (origin(&seen), made(case, at, status));
     // Where the logs lead to the one who made it, the looks of the page say nothing more.
     let ends = status >= 500 || if made.known { made.by_proxy } else { origin.maker.is_some() };
@@ -84,13 +90,22 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         (said, true) => said,
         (said, false) => format!("{said}; {}", origin.said()),
     };
+    let kept = kept(&seen);
+    let said = match &kept {
+        Some(header) => format!("{said}; a cache on the way had it ({header}), and asked nobody"),
+        None => said,
+    };
     let summary = format!("{} answered {} with {line}; {said}", peer(&seen), asked(&seen));
     let version = seen.version.unwrap_or_default();
     let far = at.as_leg().map(|leg| &leg.to);
     let alone = made.alone && made.hop.as_ref() == far;
     let finding = Finding::new(at, &seen, summary)
         .error(format!("{version} {line}"))
-        .behind(if alone { Behind::NOTHING } else { behind(status) })
+        .behind(match (alone, kept) {
+            (true, _) => Behind::NOTHING,
+            (false, Some(_)) => Behind::KEPT,
+            (false, None) => behind(status),
+        })
         .next(seen.curl());
     let finding = made.lines.iter().fold(finding, |finding, line| finding.citing(line));
     Ok(if ends { finding.ends_sample() } else { finding })

@@ -353,3 +353,54 @@ fn arbitrary_json_is_survived() {
     of(vec![clock("", i64::MIN), clock("b", i64::MAX), expired("2026-10-18T00:00:00Z")]);
     of(vec![clock("a", i64::MIN), clock("b", i64::MIN), expired("2026-10-18T00:00:00Z")]);
 }
+
+/// A road of two proxies: what came back at the front, and to a request that entered at the second one.
+fn at_both(front: Value, inner: Value, hop: Value) -> Report {
+    let leg = |from: &str, to: &str, sample: u32| json!({"leg": {"from": from, "to": to, "address": "192.0.2.7:80", "sample": sample}});
+    let mut observations = Vec::new();
+    for (subject, role, exchange) in
+        [(leg("client", "edge", 0), "fresh", front), (leg("edge", "gateway", 9), "inner", inner)]
+    {
+        let answer = format!("HTTP/1.1 {}", exchange["status"]);
+        observations.push(json!({"kind": "http.exchange", "subject": subject, "data": exchange}));
+        observations.push(json!({"kind": "request.trial", "subject": subject, "data": {"role": role,
+            "left": "alive", "stage": "http", "sent": true, "arrived": "yes", "answer": answer}}));
+    }
+    judged(&json!({"schema": "reqpath.report/1",
+        "target": {"url": "http://a.example/", "method": "GET",
+                   "headers": [{"name": "Authorization", "value": "[redacted]"}]},
+        "path": {"hops": [{"id": "client", "kind": "client"}, {"id": "edge", "kind": "nginx"}, hop]},
+        "observations": observations}))
+}
+
+#[test]
+fn to_be_refused_without_the_credentials_of_the_first_proves_nothing() {
+    let page = "<html><center><h1>401 Authorization Required</h1></center><hr><center>nginx</center></html>";
+    let answer = |status: u16| {
+        json!({"status": status, "end": "complete", "headers": [["server", "nginx"]],
+               "body": {"coding": "length", "promised": 90, "received": 90, "start": page}})
+    };
+    for front in [502, 401] {
+        let report = at_both(answer(front), answer(401), json!({"id": "gateway", "kind": "nginx"}));
+        assert_eq!(kind(&report), "unknown", "{front}: {:?}", report.verdict);
+    }
+    let trusted = json!({"id": "gateway", "kind": "nginx", "credentials": true});
+    let report = at_both(answer(401), answer(401), trusted);
+    assert_eq!((kind(&report), code(&report)), ("died", "http.error"));
+}
+
+#[test]
+fn of_hops_behind_a_cache_nothing_is_said() {
+    let kept = |age: &str| {
+        json!({"status": 500, "end": "complete", "headers": [["age", age]],
+               "body": {"coding": "length", "promised": 4, "received": 4, "start": "oops"}})
+    };
+    let at = |front: &str, inner: &str| {
+        let report =
+            at_both(kept(front), kept(inner), json!({"id": "gateway", "kind": "nginx", "credentials": true}));
+        report.verdict.as_ref().unwrap().at().unwrap().hop.to_string()
+    };
+    assert_eq!(at("7", "0"), "edge", "the gateway fails too, but was not asked");
+    assert_eq!(at("7", "7"), "gateway", "the cache is there");
+    assert_eq!(at("0", "0"), "gateway");
+}

@@ -2,8 +2,9 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Expectation, Finding, Scope, Subject, cause};
 
-use super::met::{asked, exchange, otherwise, peer};
+use super::met::{asked, exchange, otherwise, peer, stripped};
 use crate::evidence::{Exchange, Redirect};
+use crate::origin::kept;
 
 cause! {
     /// An answer came back, and it is not the one that was expected.
@@ -52,6 +53,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if case.of::<Redirect>(at).any(|redirect| redirect.followed) {
         return Err(Decline::Absent);
     }
+    if stripped(case, &seen) {
+        return Err(Decline::not("the request had been stripped of its credentials", &seen));
+    }
     let differs = differences(case.expected(at), &seen);
     if differs.is_empty() {
         return Err(Decline::not("the answer is what was expected", &seen));
@@ -59,7 +63,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let summary = format!("{} answered {}, but {}", peer(&seen), asked(&seen), differs.join(", and "));
     let version = seen.version.unwrap_or_default();
     Ok(Finding::new(at, &seen, summary)
-        .behind(Behind::SAME)
+        .behind(if kept(&seen).is_some() { Behind::KEPT } else { Behind::SAME })
         .error(format!("{version} {}", seen.status_line()))
         .next(seen.curl())
         .ends_sample())

@@ -182,6 +182,12 @@ impl Flight {
             if !wanted || !exchange.unmet_headers.is_empty() {
                 self.cx.suspect();
             }
+            // So many in this time, or for now: with a limit of its own, a proxy sheds with 503 as well.
+            let sheds =
+                status == 429 || status == 503 && response.headers().contains_key(http::header::RETRY_AFTER);
+            if sheds && !wanted {
+                self.cx.one_too_many();
+            }
         }
         let keep = match (searching, status) {
             (true, _) => SEARCHED,
