@@ -170,6 +170,24 @@ impl Context {
         self.trial.request_id.get_or_init(|| format!("{}-{}", self.shared.request_id, self.trial.sample))
     }
 
+    /// How a [further id](Self::further_id) ends.
+    pub const FURTHER: &'static str = "-further";
+
+    /// The id of a further request that this trial makes beside the one it is about: over the same connection, say.
+    ///
+    /// It is another, so that a line of it in a log is not taken for one of that request.
+    #[must_use]
+    pub fn further_id(&self) -> String {
+        format!("{}-{}{}", self.shared.request_id, self.trial.sample, Self::FURTHER)
+    }
+
+    /// The number of the request of this trace beside which a [further one](Self::further_id) with this id was made.
+    #[must_use]
+    pub fn beside(&self, request_id: &str) -> Option<u32> {
+        let number = request_id.strip_prefix(&*self.shared.request_id)?.strip_prefix('-')?;
+        number.strip_suffix(Self::FURTHER)?.parse().ok()
+    }
+
     /// The id of the trace, with which the id of each of its requests begins.
     #[must_use]
     pub fn trace_id(&self) -> &str {
