@@ -81,6 +81,14 @@ fn in_vain(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     Ok(Finding::new(at, &met(case, at, "waited")?, "waited").behind(Behind::SILENCE))
 }
 
+cause! {
+    /// It answers, and takes too long.
+    static SLOW: "pod.slow" = slow { scope(Scope::Sample), silent() }
+}
+fn slow(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    Ok(Finding::new(at, &met(case, at, "slow")?, "slow").behind(Behind::NOTHING.or_branch()))
+}
+
 /// Requests: the leg they entered by, with the legs of which a log tells, and what they met: `ok`, `ok 3s` (after so many seconds),
 /// `refused`, `unanswered`, `silent`, a status, `so far` (ended after TLS as it was to).
 fn judged(hops: &str, requests: &[(&str, &str)]) -> Report {
@@ -133,6 +141,9 @@ fn judged_with(hops: &str, requests: &[(&str, &str)], target: &Value) -> Report 
             "gone" => trial["left"] = json!("unknown"),
             "late" => trial["out_of_time"] = json!(true),
             "ok" => trial["answer"] = json!("HTTP/1.1 200"),
+            "slow" => {
+                (trial["left"], trial["answer"]) = (json!("alive"), json!("HTTP/1.1 200"));
+            }
             "so" => trial["until"] = json!("tls"),
             _ if what.parse::<u16>().is_ok() => trial["answer"] = json!(format!("HTTP/1.1 {what}")),
             _ => {}
@@ -148,7 +159,7 @@ fn judged_with(hops: &str, requests: &[(&str, &str)], target: &Value) -> Report 
     if target.get("url").is_some() {
         json["target"] = target.clone();
     }
-    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED]).unwrap();
+    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED, &SLOW]).unwrap();
     let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
     let again = serde_json::to_vec(&report).unwrap();
     let again = Report::load(&again).unwrap().judged(&catalogue);
@@ -347,6 +358,14 @@ fn what_an_application_asks_beside_the_road_stands_behind_its_failure() {
         (vec![("client>edge", "404"), ("edge>pod", "404"), ("pod>db", "refused")], "died pod http.error"),
     ] {
         assert_eq!(told(&judged(road, &requests)), expected, "{requests:?}");
+    }
+    // What refuses at once is not what takes so long; what does not answer is.
+    for (met, expected) in [
+        ("refused", "died pod http.error<pod.slow"),
+        ("unanswered", "died db http.error<pod.slow<tcp.timed_out"),
+    ] {
+        let slow = [("client>edge", "504 2s"), ("edge>pod", "slow 5s"), ("pod>db", met)];
+        assert_eq!(told(&judged(road, &slow)), expected);
     }
     // What it asks is well, and so is what is behind it: the time is lost in this very hop.
     let slow = [

@@ -298,7 +298,12 @@ impl<'a> Walk<'a> {
         let accounts = self.accounts_for(dead.len(), dead.len() + others.len(), symptom);
         for (sample, _) in dead.into_iter().filter(|_| accounts) {
             // With its own symptoms there, so that the chain tells how it showed.
-            for killer in self.killers.with_symptoms(sample) {
+            let killers = self.killers.with_symptoms(sample);
+            // Who waits for it waits in vain, or is told at once: then it is not what took so long.
+            if symptom.silent && !killers.iter().any(|&killer| self.found.list[killer].0.silent) {
+                continue;
+            }
+            for killer in killers {
                 out.links.extend(symptom.findings.iter().map(|&finding| (killer, finding)));
                 met = true;
             }
