@@ -501,7 +501,7 @@ impl Chain {
         });
         let database = self.plan.dead_database.then(|| {
             let at = SocketAddr::new(self.lab[DATABASE].ipv4().into(), 5432);
-            Hop::new(DATABASE, HopKind::Db).at(Endpoint::from(at)).branch_of(self.name(self.len()))
+            Hop::new(DATABASE, HopKind::Db).at(Endpoint::from(at)).branch_of(self.name(self.len()).as_str())
         });
         Path::new(hops.chain(database).collect())
     }

@@ -125,7 +125,7 @@ fn the_one_that_killed_the_request_is_named() {
             what: "an application that fails, and a database that is dead: no second fault but its cause",
             plan: Plan::new(proxies).with(3, Fault::Error).dead_database(),
             ask: plain,
-            verdict: "died db http.response.unexpected<http.error<pod.app_error<pod.dependency_failed",
+            verdict: "died db http.response.unexpected<http.error<pod.app_error<tcp.refused<db.unreachable",
         },
     ];
     play::each(&cases, |case| {
