@@ -293,10 +293,8 @@ impl Target {
 
     /// Another request on the same road: what may come back in the answer to this one may come back there.
     pub(crate) fn followed_by(&self, next: Self) -> Self {
-        match &self.0.of_others {
-            Some(secrets) => next.knowing(secrets),
-            None => next,
-        }
+        let secrets = self.scrubber();
+        if secrets.is_empty() { next } else { next.knowing(&Arc::new(secrets)) }
     }
 
     /// Starts from this request to describe a similar one.
