@@ -71,7 +71,6 @@ impl Ready {
     pub(crate) fn trace_often(&self, at: &str, samples: u32) -> Report {
         let mut how = self.how(at);
         how.samples = samples;
-        how.stages.http.reuse = false;
         self.trace_as(how, |walk| walk)
     }
 

@@ -28,6 +28,16 @@ pub(crate) enum Form {
 ///
 /// The caller's headers with an empty value take ours away, as curl has it.
 pub(crate) fn request(target: &Target, cx: &Context, form: Form) -> Result<Request<Sent>, Error> {
+    request_as(target, cx, cx.request_id(), form)
+}
+
+/// The same under another id.
+pub(crate) fn request_as(
+    target: &Target,
+    cx: &Context,
+    id: &str,
+    form: Form,
+) -> Result<Request<Sent>, Error> {
     let method = Method::from_bytes(target.method().as_bytes()).map_err(|error| unfit("method", error))?;
     let mut headers = HeaderMap::with_capacity(8 + target.headers().len());
     for header in target.headers() {
@@ -37,7 +47,7 @@ pub(crate) fn request(target: &Target, cx: &Context, form: Form) -> Result<Reque
             HeaderValue::from_bytes(header.value.as_bytes()).map_err(|error| unfit("header value", error))?;
         headers.append(name, value);
     }
-    let ours = Ours::new(target, cx);
+    let ours = Ours::new(target, id, cx.traceparent());
     add(&mut headers, HOST, || ours.value(ours.host()))?;
     add(&mut headers, USER_AGENT, || ours.value(ours.agent()))?;
     add(&mut headers, ACCEPT, || Ok(HeaderValue::from_static("*/*")))?;
@@ -114,8 +124,7 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(target: &Target, cx: &Context) -> Self {
-        let (id, traceparent) = (cx.request_id(), cx.traceparent());
+    fn new(target: &Target, id: &str, traceparent: &str) -> Self {
         let host = target.authority();
         let mut text = Vec::with_capacity(AGENT.len() + id.len() + 1 + traceparent.len() + host.len());
         // The id stands in the user agent too: nginx's usual log has no field for the other.

@@ -14,7 +14,7 @@ use super::broken::find;
 use super::exchange::{Limits, exchange, form, open, tapped};
 use super::flight::{Flight, wanted};
 use super::line::Line;
-use super::request::request;
+use super::request::request_as;
 use super::wire::{Ended, Wire};
 use crate::HttpOptions;
 use crate::evidence::{Asked, Closed, End, Exchange, Headers, Protocol, Reuse, ReuseOutcome};
@@ -161,7 +161,7 @@ impl Looks {
         patience: Duration,
     ) -> Result<Option<Exchange>, Error> {
         let target = self.cx.target();
-        let request = request(target, &self.cx, form(spoken, false))?;
+        let request = request_as(target, &self.cx, &self.cx.further_id(), form(spoken, false))?;
         let _permit = self.cx.permit(ContactKind::Request)?;
         let until = (Instant::now() + patience).min(self.cx.trace_deadline() - MARGIN);
         let entered_at = self.cx.endpoint().map(ToString::to_string);

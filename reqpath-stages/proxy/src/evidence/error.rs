@@ -93,7 +93,7 @@ impl LoggedError {
 }
 
 /// Host and port of a URL, or the path of a socket.
-fn authority(url: &str) -> Option<&str> {
+pub(crate) fn authority(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     if rest.starts_with("unix:") {
         return rest.rsplit_once(':').map(|(socket, _)| socket);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use reqpath_core::Context;
+
 /// A longer line is no line of a log that anybody reads.
 pub const MOST_LINE: usize = 64 << 10;
 /// So many lines of one log are kept; more than any trace of ours makes.
@@ -22,9 +24,9 @@ pub struct Ours<'a> {
 /// ```
 /// use reqpath_proxy::logs::lines_with;
 ///
-/// let log = "one\ntwo id=\"abcd-12\"\nthree (abcd)\n";
+/// let log = "one\ntwo id=\"abcd-12\"\nthree (abcd)\nfour (abcd-3-further)\n";
 /// let ids: Vec<&str> = lines_with(log, "abcd").map(|ours| ours.id).collect();
-/// assert_eq!(ids, ["abcd-12", "abcd"]);
+/// assert_eq!(ids, ["abcd-12", "abcd", "abcd-3-further"]);
 /// ```
 pub fn lines_with<'a>(log: &'a str, trace_id: &str) -> impl Iterator<Item = Ours<'a>> {
     let mut after = 0;
@@ -49,11 +51,17 @@ pub fn lines_with<'a>(log: &'a str, trace_id: &str) -> impl Iterator<Item = Ours
     found.into_iter()
 }
 
-/// How long `-12` is.
+/// How long `-12` is, or `-12-further`.
 fn sample_length(rest: &str) -> usize {
     let Some(number) = rest.strip_prefix('-') else { return 0 };
     let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 { 0 } else { digits + 1 }
+    // A request made beside another has that one's number, and a word behind it.
+    let further = number.get(digits..).is_some_and(|rest| rest.starts_with(Context::FURTHER));
+    match (digits, further) {
+        (0, _) => 0,
+        (digits, true) => 1 + digits + Context::FURTHER.len(),
+        (digits, false) => 1 + digits,
+    }
 }
 
 /// The end of a log as text; the first line of it is left out where it was cut in the middle.

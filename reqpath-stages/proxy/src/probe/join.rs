@@ -1,8 +1,10 @@
 //! Whose an error line is: it carries no id, so everything else it carries must fit.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::requests::Request;
+use crate::evidence::authority;
 use crate::logs::ErrorLine;
 
 /// A zone lies some quarters of an hour from UTC; the time of an error line does not name it.
@@ -12,6 +14,8 @@ const QUARTER: i64 = 900;
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) sample: u32,
+    /// It was made beside that request.
+    pub(super) further: bool,
     /// When it was there, in seconds since 1970.
     pub(super) from_s: i64,
     pub(super) to_s: i64,
@@ -22,6 +26,8 @@ pub(super) struct Known {
     pub(super) host: Option<String>,
     pub(super) connection: Option<u64>,
     pub(super) request_id: Option<String>,
+    /// Whom its own line says it was handed to; nothing where that is not known.
+    pub(super) asked: Vec<SocketAddr>,
     /// Whether it went wrong there, or may have.
     pub(super) failed: bool,
 }
@@ -30,6 +36,8 @@ pub(super) struct Known {
 pub(super) struct Joined<'a> {
     pub(super) line: ErrorLine<'a>,
     pub(super) sample: u32,
+    /// It is of a request made beside that one.
+    pub(super) further: bool,
     pub(super) indirect: bool,
 }
 
@@ -85,7 +93,8 @@ pub(super) fn join<'a>(lines: Vec<ErrorLine<'a>>, known: &[Known], lasted_s: i64
             let Some(&which) = to.get(place / each.max(1)) else { continue };
             if let (Some(taken), Some(request)) = (taken.get_mut(which), known.get(which)) {
                 *taken = true;
-                joined.push(Joined { line, sample: request.sample, indirect });
+                let (sample, further) = (request.sample, request.further);
+                joined.push(Joined { line, sample, further, indirect });
             }
         }
     }
@@ -138,6 +147,13 @@ fn looks_like(line: &ErrorLine<'_>, known: &Known) -> bool {
         && same(uri, known.uri.as_deref())
         && same(line.host.map(bare), known.host.as_deref().map(bare))
         && then(line.time_s, known.from_s, known.to_s)
+        && handed_to_the_same(line, known)
+}
+
+/// Whether the server that the line names is one of those that the request's own line names.
+fn handed_to_the_same(line: &ErrorLine<'_>, known: &Known) -> bool {
+    let at: Option<SocketAddr> = line.upstream.and_then(authority).and_then(|at| at.parse().ok());
+    at.is_none_or(|at| known.asked.is_empty() || known.asked.contains(&at))
 }
 
 /// A host without its port, in lower case.
@@ -161,6 +177,7 @@ pub(super) fn by_trial(request: &Request, sent: &Sent, now_s: i64, now_us: u64) 
     let ago = |us: u64| i64::try_from(now_us.saturating_sub(us) / 1_000_000).unwrap_or(i64::MAX);
     Known {
         sample: request.sample,
+        further: false,
         from_s: now_s.saturating_sub(ago(request.began.0)).saturating_sub(1),
         to_s: now_s.saturating_sub(ago(request.ended.0)),
         client: None,
@@ -169,6 +186,7 @@ pub(super) fn by_trial(request: &Request, sent: &Sent, now_s: i64, now_us: u64) 
         host: Some(sent.host.clone()),
         connection: None,
         request_id: None,
+        asked: Vec::new(),
         failed: request.failed,
     }
 }
@@ -188,6 +206,7 @@ mod tests {
     fn known(sample: u32, from_s: i64, failed: bool) -> Known {
         Known {
             sample,
+            further: false,
             from_s,
             to_s: from_s + 1,
             client: Some("192.0.2.9".to_owned()),
@@ -196,6 +215,7 @@ mod tests {
             host: Some("shop.test".to_owned()),
             connection: None,
             request_id: None,
+            asked: Vec::new(),
             failed,
         }
     }
@@ -241,6 +261,28 @@ mod tests {
         let lines = [line(3, "192.0.2.9", "/x", "07:04:01"), line(8, "192.0.2.9", "/x", "07:04:01")];
         let ours = [known(0, T, false), known(1, T, true), known(2, T, true)];
         assert_eq!(joined(&lines, &ours), [(3, 1, true), (8, 2, true)]);
+    }
+
+    #[test]
+    fn what_a_further_request_met_is_not_given_to_the_one_beside_which_it_was_made() {
+        let ours = [known(3, T, false), Known { further: true, ..known(3, T, true) }];
+        let lines = [line(8, "192.0.2.9", "/x", "07:04:01")];
+        let lines = lines.iter().filter_map(|line| parse_error_line(line)).collect();
+        assert!(join(lines, &ours, 60).iter().all(|joined| joined.further));
+    }
+
+    #[test]
+    fn the_server_that_it_was_handed_to_settles_it() {
+        let asked = |address: &str| vec![address.parse().unwrap()];
+        let lines = [line(3, "192.0.2.9", "/x", "07:04:01"), line(8, "192.0.2.9", "/x", "07:04:01")];
+        let ours = [
+            Known { asked: asked("10.0.0.2:80"), ..known(0, T, true) },
+            Known { asked: asked("10.0.0.1:80"), ..known(1, T, true) },
+        ];
+        assert_eq!(joined(&lines[..1], &ours), [(3, 1, false)]);
+        // Where its own line names none, or several, it may be any of them.
+        let ours = [known(0, T, true), Known { asked: asked("10.0.0.1:80"), ..known(1, T, true) }];
+        assert_eq!(joined(&lines, &ours), [(3, 0, true), (8, 1, true)]);
     }
 
     #[test]

@@ -25,8 +25,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// A line of an access log, and of which request it is.
 struct Line {
     sample: u32,
+    /// It is of a request made beside that one: what it tells is not told of that one.
+    further: bool,
     log: String,
     said: AccessLine,
+}
+
+impl Line {
+    /// Whether it is of this very request.
+    fn is_of(&self, sample: u32) -> bool {
+        self.sample == sample && !self.further
+    }
 }
 
 /// Reads the logs of a hop and records what they say of our requests.
@@ -78,7 +87,7 @@ async fn access(
         };
         let mut seen = ReadLog::default();
         let lines = ours(&text(&bytes, options.tail), &reader, &log, &mut seen, cx);
-        let there = awaited.is_none_or(|sample| lines.iter().any(|line| line.sample == sample));
+        let there = awaited.is_none_or(|sample| lines.iter().any(|line| line.is_of(sample)));
         if there || turn >= reads || Instant::now() + pause > until {
             seen.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             (seen.kind, seen.log) = (ACCESS.to_owned(), log.clone());
@@ -93,18 +102,22 @@ async fn access(
 
 fn ours(text: &str, reader: &AccessReader, log: &str, seen: &mut ReadLog, cx: &Context) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut of_one = BTreeMap::<u32, usize>::new();
+    let mut of_one = BTreeMap::<(u32, bool), usize>::new();
     for ours in lines_with(text, cx.trace_id()) {
-        let Some(sample) = cx.sample_of(ours.id) else { continue };
+        let beside = || Some((cx.beside(ours.id)?, true));
+        let Some((sample, further)) = cx.sample_of(ours.id).map(|sample| (sample, false)).or_else(beside)
+        else {
+            continue;
+        };
         let Some(said) = reader.read(ours.line) else {
             seen.unread = seen.unread.saturating_add(1);
             continue;
         };
         seen.ours = seen.ours.saturating_add(1);
-        let count = of_one.entry(sample).or_default();
+        let count = of_one.entry((sample, further)).or_default();
         *count += 1;
         if *count <= MOST_OF_ONE {
-            lines.push(Line { sample, log: log.to_owned(), said });
+            lines.push(Line { sample, further, log: log.to_owned(), said });
         }
     }
     lines
@@ -143,7 +156,8 @@ async fn read_errors(
     let scrubber = scrubber(cx);
     let mut of_one = BTreeMap::<u32, usize>::new();
     let mut seen = ReadLog::default();
-    for Joined { line, sample, indirect } in joined {
+    // Lines of requests made beside ours are known, so that they are given to nobody else.
+    for Joined { line, sample, indirect, .. } in joined.into_iter().filter(|joined| !joined.further) {
         seen.ours = seen.ours.saturating_add(1);
         let count = of_one.entry(sample).or_default();
         *count += 1;
@@ -167,7 +181,7 @@ fn known(hop: &Hop, requests: &[Request], lines: &[Line], cx: &Context) -> Vec<K
     let sent = sent(hop, cx);
     let trial = |request: &Request| by_trial(request, &sent, now_s, cx.elapsed().0);
     // Where the access log was read, what is not in it never came.
-    let logged = |sample: u32| lines.is_empty() || lines.iter().any(|line| line.sample == sample);
+    let logged = |sample: u32| lines.is_empty() || lines.iter().any(|line| line.is_of(sample));
     let mut known = Vec::new();
     for request in requests.iter().filter(|request| logged(request.sample)) {
         let by_trial = trial(request);
@@ -176,7 +190,7 @@ fn known(hop: &Hop, requests: &[Request], lines: &[Line], cx: &Context) -> Vec<K
             known.push(by_trial);
             continue;
         }
-        known.extend(of_log.map(|Line { said, .. }| {
+        known.extend(of_log.map(|Line { said, further, .. }| {
             let mut words = said.request.as_deref().unwrap_or_default().split(' ');
             let (method, uri) = (words.next().filter(|word| !word.is_empty()), words.next());
             let failed = said.status.is_none_or(|status| status >= 400) || said.tries.len() > 1;
@@ -194,6 +208,8 @@ fn known(hop: &Hop, requests: &[Request], lines: &[Line], cx: &Context) -> Vec<K
                 connection: said.connection,
                 request_id: said.request_id.clone(),
                 failed,
+                further: *further,
+                asked: said.tries.iter().filter_map(|tried| tried.address.as_deref()?.parse().ok()).collect(),
                 ..by_trial.clone()
             }
         }));
@@ -236,6 +252,7 @@ fn record(
     let of_another =
         |error: &LoggedError| error.indirect && Fault::of_line(error).is_some_and(Fault::is_upstream);
     let told_apart = !errors.lines.iter().any(|(_, error)| of_another(error));
+    let lines: Vec<Line> = lines.into_iter().filter(|line| !line.further).collect();
     let logged: HashSet<u32> = lines.iter().map(|line| line.sample).collect();
     for line in lines {
         let mut passage = passage(hop, line.log, line.said, &scrubber);
