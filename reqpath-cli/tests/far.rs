@@ -1,7 +1,9 @@
 //! A look made whole by another reqpath, and judged here: the very program, run as if it were far away.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use reqpath_stages::Road;
 use reqpath_stages::local::{FarCommand, LocalVantage};
 use reqpath_testkit::MockUpstream;
 use reqpath_testkit::mock::{ClosedPort, Reply};
+use reqpath_testkit::pki::Authority;
 
 fn far() -> FarCommand {
     FarCommand::new("shop's place", [env!("CARGO_BIN_EXE_reqpath")])
@@ -97,4 +100,73 @@ fn what_cannot_be_done_there_is_said_and_nothing_claimed() {
         assert!(told && !format!("{:?}", report.errors).contains("s3cret"), "{:?}", report.errors);
         assert_ne!(report.verdict.as_ref().unwrap().at().map(|at| at.hop.as_str()), Some("cart"));
     }
+}
+
+/// A path file whose edge is such a place, walked by the program.
+fn walked(front: &MockUpstream, shop: &str, more: &[&str]) -> common::Run {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("road.yaml");
+    let text = format!(
+        "vantages: {{edge: {{command: ['{}']}}}}\n\
+         hops:\n\
+         - {{name: client, kind: client}}\n\
+         - {{name: edge, kind: nginx, vantage: edge}}\n\
+         - {{name: shop, kind: pod, {shop}}}\n",
+        env!("CARGO_BIN_EXE_reqpath")
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = common::reqpath();
+    command.arg("trace").arg("-f").arg(&file).arg(front.url("/items?page=2")).args(more);
+    common::run(command)
+}
+
+#[test]
+fn a_path_file_names_such_a_place() {
+    let front = MockUpstream::start(Reply::status(502)).unwrap();
+    let closed = ClosedPort::reserve().unwrap();
+    let run = walked(&front, &format!("addresses: ['{}'], sends: {{}}", closed.address()), &["--json"]);
+    run.assert_died("tcp.refused");
+    let seen = run.report["observations"].as_array().unwrap();
+    let refused =
+        |one: &&serde_json::Value| one["kind"] == "tcp.attempt" && one["data"]["outcome"] == "failed";
+    let refused = seen.iter().find(refused).unwrap_or_else(|| panic!("{seen:#?}"));
+    assert_eq!(
+        (refused["vantage"].as_str(), &refused["subject"]["leg"]["to"]),
+        (Some("edge"), &"shop".into())
+    );
+
+    let shop = MockUpstream::start(Reply::ok("fine")).unwrap();
+    let run = walked(&front, &format!("addresses: ['{}'], sends: {{uri: /v1}}", shop.address()), &["--json"]);
+    assert_eq!((run.kind(), run.code()), ("died", "http.error"), "{}", run.told());
+    let asked: Vec<String> = shop.requests().into_iter().map(|request| request.target).collect();
+    assert!(!asked.is_empty() && asked.iter().all(|target| target == "/v1"), "{asked:?}");
+}
+
+#[test]
+fn a_certificate_that_the_hop_does_not_look_at_kills_nobody_there_either() {
+    let front = MockUpstream::start(Reply::status(502)).unwrap();
+    let leaf = Authority::new().unwrap().leaf("another.test").issue().unwrap();
+    let shop = MockUpstream::builder().tls(&leaf).reply(Reply::ok("fine")).start().unwrap();
+    let sends = |more: &str| {
+        let address = shop.address();
+        format!("addresses: ['{address}'], sends: {{scheme: https, host: shop.test{more}}}")
+    };
+    let run = walked(&front, &sends(""), &["--json"]);
+    assert_eq!((run.kind(), run.code()), ("died", "http.error"), "{}", run.told());
+    assert!(!shop.requests().is_empty());
+    let run = walked(&front, &sends(", verifies: true"), &["--json"]);
+    assert!(run.code().starts_with("tls."), "{}: {}", run.code(), run.told());
+}
+
+#[test]
+fn what_such_a_place_cannot_do_is_said() {
+    let front = MockUpstream::start(Reply::status(502)).unwrap();
+    let closed = ClosedPort::reserve().unwrap();
+    let shop = format!("addresses: ['{}']", closed.address());
+    // What is sent there is not known, so that it would have to end before HTTP.
+    let run = walked(&front, &shop, &[]);
+    assert!(run.told().contains("edge: this place cannot end a request after `tls`"), "{}", run.told());
+    assert!(!run.told().contains("tcp.refused"), "{}", run.told());
+    let run = walked(&front, &shop, &["--dry-run"]);
+    assert!(run.told().contains("edge (far away, by "), "{}", run.told());
 }

@@ -1,14 +1,17 @@
 //! The walk along a whole path: which requests are made where, and what is visited.
 
+mod distant;
 mod entries;
 mod error;
 mod plan;
 mod sent;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use reqpath_core::{Entry, HopId, HopKind, Path, Pipeline, Target, Trace, Vantage, most_like};
 
+use self::distant::Distant;
 use crate::Road;
 use crate::tls::Trust;
 
@@ -56,6 +59,7 @@ pub use self::plan::{Inner, Reads, Short};
 ///   the entry ends before HTTP, and so it does with methods that may change something.
 /// - Credentials go only to hops marked for them: secret headers, user and password of the URL, the client's
 ///   certificate. Where the path and query hold a secret, entries without credentials end before HTTP.
+/// - What a place [far away](Self::far) cannot do is said, and nothing is claimed of that leg.
 /// - The client's own settings end at the front: neither its proxy environment nor `--resolve` applies further
 ///   in, and a certificate is believed as the hop before believes it.
 #[derive(Debug)]
@@ -64,6 +68,7 @@ pub struct Walk {
     path: Path,
     own: Arc<dyn Vantage>,
     vantages: Vec<Arc<dyn Vantage>>,
+    distant: Vec<Distant>,
     trust: Vec<(HopId, Trust)>,
     road: Road,
     front_only: bool,
@@ -81,6 +86,7 @@ impl Walk {
             path,
             own,
             vantages: Vec::new(),
+            distant: Vec::new(),
             trust: Vec::new(),
             road: Road::new(),
             front_only: false,
@@ -91,6 +97,37 @@ impl Walk {
     #[must_use]
     pub fn vantage(mut self, vantage: Arc<dyn Vantage>) -> Self {
         self.vantages.push(vantage);
+        self
+    }
+
+    /// One more place to look from that is too far away to look from here; hops name it as it names itself.
+    ///
+    /// Requests that enter behind such a hop are made there, whole, and what comes back is evidence.
+    /// Nothing is read there: a source needs a vantage of its own.
+    /// What the program there cannot be told is said, and nothing is claimed of that leg: to end before HTTP, to
+    /// speak to a database, to send credentials, and whom to believe besides the authorities of its own system.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use reqpath_core::{Hop, HopKind, Path, Sends, Target};
+    /// use reqpath_stages::Walk;
+    /// use reqpath_stages::local::{FarCommand, LocalVantage};
+    ///
+    /// let path = Path::new(vec![
+    ///     Hop::new("client", HopKind::Client),
+    ///     Hop::new("edge", HopKind::Nginx).seen_from("edge"),
+    ///     Hop::new("shop", HopKind::Pod).at("10.0.0.7:8080".parse()?).sent(Sends::default()),
+    /// ]);
+    /// let walk = Walk::new(Target::get("http://shop.example/")?, path, Arc::new(LocalVantage::new()))
+    ///     .far(FarCommand::new("edge", ["ssh", "edge.internal", "reqpath"]));
+    /// assert_eq!(walk.entries()?[0].vantage.as_deref(), Some("edge"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "local")]
+    #[must_use]
+    pub fn far(mut self, place: crate::local::FarCommand) -> Self {
+        self.distant.push(Distant::of(place));
         self
     }
 
@@ -167,6 +204,11 @@ impl Walk {
         let mut trace = Trace::new(self.target.clone(), Arc::clone(&front));
         let mut roads = entries::Roads::new(&self.road, &self.trust);
         for inner in entries {
+            if let Some(far) = self.far_of(&inner) {
+                let entry = Entry::from_far(inner.from, inner.to, inner.target, far).at(inner.at);
+                trace = trace.entry(if inner.short.is_some() { entry.until("tls") } else { entry });
+                continue;
+            }
             let vantage = match self.vantage_named(&inner) {
                 Some(vantage) => Arc::clone(vantage),
                 None => Arc::clone(&front),
@@ -192,11 +234,24 @@ impl Walk {
         self.path.sound()?;
         for hop in &self.path.hops {
             self.place_of(hop)?;
+            if hop.kind == HopKind::Client {
+                self.near(hop, hop.vantage.as_deref(), "the client's own requests are made")?;
+            }
             for source in &hop.sources {
                 self.known(&hop.id, source.vantage.as_deref())?;
+                let from = source.vantage.as_deref().or(hop.vantage.as_deref());
+                self.near(hop, from, "its sources are read")?;
             }
         }
         Ok(())
+    }
+
+    /// That this place is not far away.
+    fn near(&self, hop: &reqpath_core::Hop, name: Option<&str>, what: &'static str) -> Result<(), WalkError> {
+        match name.filter(|name| self.distant(name).is_some()) {
+            Some(name) => Err(WalkError::TooFar { hop: hop.id.clone(), vantage: name.to_owned(), what }),
+            None => Ok(()),
+        }
     }
 
     /// The hops to visit, and from where: once from each place that one of its sources is read from.
@@ -223,13 +278,18 @@ impl Walk {
         self.known(&hop.id, hop.vantage.as_deref())
     }
 
-    /// The vantage of this name, where one is named.
+    /// The vantage of this name, where one is named that is not far away.
     fn known(&self, hop: &HopId, name: Option<&str>) -> Result<Option<&Arc<dyn Vantage>>, WalkError> {
         let Some(name) = name else { return Ok(None) };
         if let Some(vantage) = self.named(name) {
             return Ok(Some(vantage));
         }
-        let names: Vec<String> = self.all().map(|vantage| vantage.name().into_owned()).collect();
+        if self.distant(name).is_some() {
+            return Ok(None);
+        }
+        let distant = self.distant.iter().map(|place| place.verifying.name());
+        let near = self.all().map(|vantage| vantage.name());
+        let names: Vec<String> = near.chain(distant).map(Cow::into_owned).collect();
         let like = most_like(name, names.iter().map(String::as_str)).map(str::to_owned);
         Err(WalkError::NoSuchVantage { hop: hop.clone(), vantage: name.to_owned(), like })
     }

@@ -307,3 +307,39 @@ fn names_are_announced_to_be_asked_for_only_where_a_hop_is_dialled_by_one() {
     assert_eq!(asked_for("10.0.0.7:80"), 0);
     assert!(asked_for("gateway.internal:80") > 0);
 }
+
+#[test]
+fn a_place_far_away_makes_requests_and_nothing_else() {
+    use reqpath_stages::WalkError;
+    use reqpath_stages::local::FarCommand;
+
+    let far = || FarCommand::new("far", ["ssh", "edge.internal", "reqpath"]);
+    let shop = |change: fn(&mut Sends)| hop("shop", HopKind::Pod).at(at("10.0.0.7:8080")).sent(sends(change));
+    let road = |edge: Hop, shop: Hop| walk(front(), vec![client(), edge, shop]).far(far());
+    let edge = || hop("edge", HopKind::Nginx).seen_from("far");
+
+    let inner = entries(&road(edge(), shop(|_| ()))).remove(0);
+    assert_eq!((inner.vantage.as_deref(), inner.short), (Some("far"), None));
+    let inner = entries(&road(edge(), shop(|sends| sends.scheme = Some(Scheme::Https)))).remove(0);
+    assert_eq!(inner.short, None, "nobody minds the certificate");
+    let (_, trace) = road(edge(), shop(|_| ())).ready().unwrap();
+    let pipeline = reqpath_stages::Road::new().pipeline().unwrap();
+    let planned = pipeline.plan(&trace);
+    assert!(planned.iter().any(|contact| contact.kind == ContactKind::Command), "{planned:#?}");
+
+    let verified: fn(&mut Sends) = |sends| (sends.scheme, sends.verifies) = (Some(Scheme::Https), true);
+    let own = road(edge(), shop(verified)).believed("shop", reqpath_stages::tls::Trust::None);
+    assert_eq!(entries(&own).remove(0).short, Some(Short::Settings));
+    // It is the client who speaks there, with settings of its own.
+    let balancer = hop("balancer", HopKind::Lb).seen_from("far");
+    let as_front = hop("shop", HopKind::Pod).at(at("10.0.0.7:8443"));
+    assert_eq!(entries(&road(balancer, as_front)).remove(0).short, Some(Short::Settings));
+
+    let read = edge().source(Source::file("error_log", "/e"));
+    for (client, edge) in [(client(), read), (client().seen_from("far"), edge())] {
+        let refused = walk(front(), vec![client, edge, shop(|_| ())]).far(far()).entries().unwrap_err();
+        assert!(matches!(refused, WalkError::TooFar { .. }), "{refused}");
+    }
+    let misspelt = walk(front(), vec![client(), hop("edge", HopKind::Nginx).seen_from("fra")]).far(far());
+    assert!(misspelt.entries().unwrap_err().to_string().contains("did you mean `far`?"));
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reqpath_core::{Pipeline, Target, Trace, Vantage};
-use reqpath_stages::local::{LocalVantage, NetnsVantage};
+use reqpath_stages::local::{FarCommand, LocalVantage, NetnsVantage};
 use reqpath_stages::path::{PathFile, PathFileError, Place};
 use reqpath_stages::tls::{Bundle, Trust};
 use reqpath_stages::{Road, Walk};
@@ -32,6 +32,11 @@ pub(super) fn walk(
     let mut places = HashMap::new();
     for (name, place) in &file.vantages {
         let mut said = said(place);
+        if let Place::Far(command) = place {
+            walk = walk.far(FarCommand::new(name.clone(), command));
+            places.insert(name.clone(), said);
+            continue;
+        }
         walk = walk.vantage(match vantage(file, name, place) {
             Ok(vantage) => vantage,
             // What would be done can be told where it could not be done.
@@ -78,6 +83,7 @@ fn said(place: &Place) -> String {
     match place {
         Place::Namespace(file) => format!("network namespace {}", file.display()),
         Place::Process(process) => format!("network namespace of process {process}"),
+        Place::Far(command) => format!("far away, by {}", command.join(" ")),
         _ => "this process".to_owned(),
     }
 }

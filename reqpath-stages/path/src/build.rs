@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use reqpath_core::{Caller, HopId, Path, Unsound};
+use reqpath_core::{Caller, Hop, HopId, HopKind, Path, Source, Unsound};
 
 use crate::error::{PathFileError, Step, Wrong, field};
 use crate::file::{self, Namespace};
@@ -135,7 +135,9 @@ fn build(file: &file::File, references: &dyn References, origin: &Origin) -> Res
             let message = "what a hop asks beside the road stands under `dependencies`: move this hop there";
             return Err(within(Wrong::new(message).within("of")));
         }
-        hops.push(hop::hop(written, place == 0, &names, references, &mut authorities).map_err(within)?);
+        let hop = hop::hop(written, place == 0, &names, references, &mut authorities);
+        let hop = hop.and_then(|hop| near(&hop, &vantages).map(|()| hop));
+        hops.push(hop.map_err(within)?);
     }
     for (place, written) in file.dependencies.iter().enumerate() {
         let within = |wrong: Wrong| wrong.within(place).within("dependencies");
@@ -143,7 +145,9 @@ fn build(file: &file::File, references: &dyn References, origin: &Origin) -> Res
             let message = "`of` is missing: name the hop that asks this one, or move it to `hops`";
             return Err(within(Wrong::new(message)));
         }
-        hops.push(hop::hop(written, false, &names, references, &mut authorities).map_err(within)?);
+        let hop = hop::hop(written, false, &names, references, &mut authorities);
+        let hop = hop.and_then(|hop| near(&hop, &vantages).map(|()| hop));
+        hops.push(hop.map_err(within)?);
     }
     let mut path = Path::new(hops);
     path.sound().map_err(|unsound| unsound_at(&unsound, file))?;
@@ -196,10 +200,34 @@ fn vantages(file: &file::File) -> Result<Vec<(String, Place)>, Wrong> {
             file::Place::Netns(Namespace::File(text)) => {
                 Place::Namespace(namespace(text).map_err(|wrong| within(wrong.within("netns")))?)
             }
+            file::Place::Command(command) => {
+                Place::Far(hop::command(command).map_err(|wrong| within(wrong.within("command")))?)
+            }
         };
         vantages.push((name.clone(), place));
     }
     Ok(vantages)
+}
+
+/// That nothing is to be done at a place far away but to make requests behind it.
+fn near(hop: &Hop, vantages: &[(String, Place)]) -> Result<(), Wrong> {
+    let far = |name: Option<&str>| {
+        vantages.iter().any(|(known, place)| Some(known.as_str()) == name && matches!(place, Place::Far(_)))
+    };
+    let own = hop.vantage.as_deref();
+    if hop.kind == HopKind::Client && far(own) {
+        let message = "it is far away, and the client's own requests are made from here: run reqpath there";
+        return Err(Wrong::new(message).within("vantage"));
+    }
+    let unread = |source: &Source| far(source.vantage.as_deref().or(own));
+    match hop.sources.iter().position(unread) {
+        Some(place) => {
+            let message = "nothing is read at a place far away: give the source another vantage, as with \
+                           `vantage: here` and a `command` that reads it from here";
+            Err(Wrong::new(message).within(place).within("sources"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The file of a network namespace: as written, or by its name under `/run/netns`.

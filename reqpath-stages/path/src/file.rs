@@ -108,6 +108,8 @@ pub(crate) enum Place {
     Local,
     /// A network namespace: its file, its name under /run/netns, or {pid: N} for that of a process.
     Netns(Namespace),
+    /// A place too far away to look from here: the command that runs reqpath there, as [ssh, edge.internal, reqpath].
+    Command(Command),
 }
 
 /// One place on the path, with what is known of it.

@@ -12,6 +12,8 @@ pub enum Place {
     Namespace(PathBuf),
     /// The network namespace of this process.
     Process(u32),
+    /// A place too far away to look from here, where this command runs reqpath.
+    Far(Vec<String>),
 }
 
 impl Place {
@@ -19,7 +21,7 @@ impl Place {
     #[must_use]
     pub fn namespace(&self) -> Option<PathBuf> {
         match self {
-            Self::Local => None,
+            Self::Local | Self::Far(_) => None,
             Self::Namespace(file) => Some(file.clone()),
             Self::Process(id) => Some(Path::new("/proc").join(id.to_string()).join("ns/net")),
         }

@@ -193,6 +193,14 @@ fn places_to_look_from_must_be_there() {
             "a: {netns: ../b}",
             "4:16: vantages.a.netns: write the file from `/` on, a name that `ip netns` lists, or {pid: N}",
         ),
+        (
+            "a: {command: []}",
+            "4:16: vantages.a.command: a command is a program and its arguments, at most 64 words",
+        ),
+        (
+            "a: {command: [ssh, --token=hunter22]}",
+            "4:31: vantages.a.command[1]: a credential does not belong in the file: let the program find it by itself",
+        ),
         ("a: {netns: {pid: x}}", "4:29: vantages.a.netns.pid: a whole number belongs here, not `x`"),
         ("a: {netns: {pid: 0}}", "4:24: vantages.a.netns.pid: no process has the number 0"),
     ] {
@@ -276,4 +284,21 @@ fn the_request_must_be_one_that_can_be_sent() {
     ] {
         assert_eq!(said(&format!("{TWO}request: {{{request}}}\n")), format!("road.yaml:{expected}"));
     }
+}
+
+#[test]
+fn a_place_far_away_reads_nothing_and_is_no_client() {
+    let far = "vantages: {far: {command: [ssh, edge, reqpath]}, here: local}\n";
+    let source = "kind: error_log, file: /e";
+    assert_eq!(
+        third(&format!("- {{name: a, vantage: far, sources: [{{{source}}}]}}\n{far}")),
+        "road.yaml:4:37: hops[2].sources[0]: nothing is read at a place far away: give the source another vantage, \
+         as with `vantage: here` and a `command` that reads it from here"
+    );
+    assert!(
+        said(&format!("hops: [{{name: client, vantage: far}}, {{name: edge}}]\n{far}"))
+            .contains("hops[0].vantage: it is far away")
+    );
+    let text = format!("{TWO}- {{name: a, vantage: far, sources: [{{{source}, vantage: here}}]}}\n{far}");
+    assert!(PathFile::parse("road.yaml", &text, &Nothing).is_ok());
 }

@@ -25,7 +25,7 @@ impl Walk {
                 let sent = sent(&self.path, hop);
                 let target = target(&self.target, sent, hop)
                     .map_err(|source| WalkError::Target { hop: hop.id.clone(), source })?;
-                entries.push(Inner {
+                let mut inner = Inner {
                     from,
                     to: hop.id.clone(),
                     at: at.clone(),
@@ -33,7 +33,11 @@ impl Walk {
                     short: self.short(hop, sent),
                     manners: manners(hop, sent),
                     target,
-                });
+                };
+                if inner.short.is_none() && self.lacks_settings(&inner) {
+                    inner.short = Some(Short::Settings);
+                }
+                entries.push(inner);
             }
         }
         Ok(entries)

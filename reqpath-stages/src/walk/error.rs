@@ -19,6 +19,16 @@ pub enum WalkError {
         /// The one that was perhaps meant.
         like: Option<String>,
     },
+    /// Something is to be done at a place too far away for it.
+    #[error("hop `{hop}`: `{vantage}` is far away, and {what} from here: name another vantage for that")]
+    TooFar {
+        /// The hop.
+        hop: HopId,
+        /// The place.
+        vantage: String,
+        /// What cannot be done there.
+        what: &'static str,
+    },
     /// What is sent to a hop cannot be requested.
     #[error("hop `{hop}`: what is sent to it cannot be requested")]
     Target {

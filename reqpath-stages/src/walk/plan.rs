@@ -35,6 +35,8 @@ pub enum Short {
     Secret,
     /// It is a database, which speaks another language.
     Database,
+    /// The place is far away, and the program there has not the settings it would need.
+    Settings,
 }
 
 impl fmt::Display for Short {
@@ -44,6 +46,7 @@ impl fmt::Display for Short {
             Self::Unsafe => "the method may change something",
             Self::Secret => "the URL holds a secret, and the hop has no `credentials: true`",
             Self::Database => "a database does not speak HTTP",
+            Self::Settings => "the place is far away, and has not the certificates this needs",
         })
     }
 }

@@ -210,17 +210,8 @@ fn source(written: &file::Source, vantages: &[&str]) -> Result<Source, Wrong> {
         }
         source.file = Some(file.clone());
     }
-    if let Some(command) = &written.command {
-        let program = command.0.first().is_some_and(|program| !program.trim().is_empty());
-        if !program || command.0.len() > 64 || command.0.iter().any(|word| word.contains('\0')) {
-            let message = "a command is a program and its arguments, at most 64 words";
-            return Err(Wrong::new(message).within("command"));
-        }
-        if let Some(place) = secret_word(&command.0) {
-            let message = "a credential does not belong in the file: let the program find it by itself";
-            return Err(Wrong::new(message).within(place).within("command"));
-        }
-        source.command.clone_from(&command.0);
+    if let Some(written) = &written.command {
+        source.command = command(written).map_err(|wrong| wrong.within("command"))?;
     }
     if let Some(api) = &written.api {
         let target = Target::get(api).map_err(|error| Wrong::new(error.to_string()).within("api"))?;
@@ -232,6 +223,22 @@ fn source(written: &file::Source, vantages: &[&str]) -> Result<Source, Wrong> {
     source.format.clone_from(&written.format);
     source.vantage = vantage(written.vantage.as_deref(), vantages)?;
     Ok(source)
+}
+
+/// The words of a command: a program, and nothing secret.
+pub(super) fn command(written: &file::Command) -> Result<Vec<String>, Wrong> {
+    let words = &written.0;
+    let program = words.first().is_some_and(|program| !program.trim().is_empty());
+    if !program || words.len() > 64 || words.iter().any(|word| word.contains('\0')) {
+        return Err(Wrong::new("a command is a program and its arguments, at most 64 words"));
+    }
+    match secret_word(words) {
+        Some(place) => {
+            let message = "a credential does not belong in the file: let the program find it by itself";
+            Err(Wrong::new(message).within(place))
+        }
+        None => Ok(words.clone()),
+    }
 }
 
 /// The place of the first word of a command that is a credential, or holds one.
