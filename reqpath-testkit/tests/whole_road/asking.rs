@@ -14,6 +14,9 @@ use reqpath_stages::{
 use crate::chain::{Chain, Is, LOG_FORMAT, PORT, Secured};
 use crate::fault::READ;
 
+/// What a test says of a trace to be made.
+pub(crate) type Ask = fn(Asking<'_>) -> Asking<'_>;
+
 /// A trace to be made.
 pub(crate) struct Asking<'a> {
     chain: &'a Chain,
@@ -124,7 +127,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Only the client has a place to look from.
-    pub(crate) fn from_the_client_alone(mut self) -> Self {
+    pub(crate) fn seen_by_the_client_alone(mut self) -> Self {
         self.path.hops.iter_mut().skip(1).for_each(|hop| hop.vantage = None);
         self
     }

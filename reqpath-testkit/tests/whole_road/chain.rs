@@ -312,7 +312,7 @@ impl Chain {
         let host = self.host(hop);
         // A node is dialled by its address on the network it shares with the hop before.
         let ip = match host.interface_on("net") {
-            Some(interface) => interface.addresses.iter().map(|cidr| cidr.ip()).find(IpAddr::is_ipv4),
+            Some(interface) => interface.addresses.iter().map(lab::Cidr::ip).find(IpAddr::is_ipv4),
             None => None,
         };
         SocketAddr::new(ip.unwrap_or_else(|| host.ipv4().into()), PORT)

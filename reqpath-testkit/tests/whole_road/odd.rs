@@ -231,7 +231,7 @@ fn what_is_got_over() {
 fn what_cannot_be_seen() {
     nobody_is_blamed(&[
         Odd::new("an inner hop out of the client's reach", Plan::new(THREE).drops_from(2, 0))
-            .ask(|asking| asking.from_the_client_alone()),
+            .ask(|asking| asking.seen_by_the_client_alone()),
         Odd::new("a hop without a place to look from", Plan::new(THREE))
             .ask(|asking| asking.hop("proxy2", |proxy| proxy.vantage = None)),
         Odd::new("a hop of which nobody knows what it is sent", Plan::new(THREE))
@@ -246,6 +246,6 @@ fn what_cannot_be_seen() {
         Odd::new("a node in between, and no place to look from at all", {
             Plan::new(&[Is::Proxy, Is::Node, Is::App])
         })
-        .ask(|asking| asking.from_the_client_alone()),
+        .ask(|asking| asking.seen_by_the_client_alone()),
     ]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reqpath_core::{Catalogue, Verdict};
 
-use crate::asking::{Asking, told, trials};
+use crate::asking::{Ask, told, trials};
 use crate::chain::{Chain, Is, Plan};
 use crate::fault::Fault;
 use crate::play;
@@ -13,17 +13,17 @@ const FOUR: &[Is] = &[Is::Proxy, Is::Proxy, Is::App];
 const SEVEN: &[Is] = &[Is::Node, Is::Proxy, Is::Proxy, Is::Proxy, Is::Node, Is::App];
 
 /// What is taken away of everything that could be known.
-const REMOVED: [(&str, fn(Asking<'_>) -> Asking<'_>); 10] = [
+const REMOVED: [(&str, Ask); 10] = [
     ("nothing", |asking| asking.with_logs().with_timeouts()),
     ("the logs", |asking| asking.with_timeouts()),
     ("the timeouts", |asking| asking.with_logs()),
-    ("all places but the client's", |asking| asking.from_the_client_alone().with_logs().with_timeouts()),
-    ("all places but the client's, and the logs", |asking| asking.from_the_client_alone().with_timeouts()),
+    ("all places but the client's", |asking| asking.seen_by_the_client_alone().with_logs().with_timeouts()),
+    ("all places but the client's, and the logs", |asking| asking.seen_by_the_client_alone().with_timeouts()),
     ("every second entry", |asking| asking.every_second_entry(0).with_logs().with_timeouts()),
     ("every other entry, and the logs", |asking| asking.every_second_entry(1).with_timeouts()),
     ("what is sent", |asking| asking.nothing_sent_is_known().with_logs().with_timeouts()),
     ("what is sent, and the logs", |asking| asking.nothing_sent_is_known().with_timeouts()),
-    ("everything", |asking| asking.from_the_client_alone().nothing_sent_is_known()),
+    ("everything", |asking| asking.seen_by_the_client_alone().nothing_sent_is_known()),
 ];
 
 #[test]

@@ -46,7 +46,7 @@ fn nobody_is_blamed_until_the_look_is_made_that_tells() {
         Twice {
             what: "an inner hop that only its own neighbour may enter, and no place to look from there",
             plan: Plan::new(THREE).with(3, Fault::Refused).drops_from(2, 0),
-            without: |asking| asking.from_the_client_alone(),
+            without: |asking| asking.seen_by_the_client_alone(),
             unknown: &["proxy1", "proxy2", "shop", "a vantage"],
             with: |asking| asking,
             verdict: "died shop http.response.unexpected<http.error<tcp.refused",
@@ -54,7 +54,7 @@ fn nobody_is_blamed_until_the_look_is_made_that_tells() {
         Twice {
             what: "a leg that is cut, and works from elsewhere",
             plan: Plan::new(THREE).drops_from(2, 1),
-            without: |asking| asking.from_the_client_alone(),
+            without: |asking| asking.seen_by_the_client_alone(),
             unknown: &["proxy1 or the leg proxy1 → proxy2", "give `proxy1` a vantage"],
             with: |asking| asking,
             verdict: "died proxy2 http.response.unexpected<http.error<tcp.timed_out",
@@ -94,9 +94,9 @@ fn nobody_is_blamed_until_the_look_is_made_that_tells() {
         Twice {
             what: "nothing but the front to be seen, until its log is read",
             plan: Plan::new(THREE).with(2, Fault::Refused),
-            without: |asking| asking.from_the_client_alone(),
+            without: |asking| asking.seen_by_the_client_alone(),
             unknown: &["proxy1", "proxy2", "shop"],
-            with: |asking| asking.from_the_client_alone().with_logs_of(1),
+            with: |asking| asking.seen_by_the_client_alone().with_logs_of(1),
             verdict: "died proxy2 http.response.unexpected<http.error<proxy.connection_refused",
         },
         Twice {
