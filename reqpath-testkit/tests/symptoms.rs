@@ -350,7 +350,7 @@ fn symptom_9_a_service_with_nobody_behind_it() {
         // Nobody is ready, so nobody is listed.
         ready.path.hops.iter_mut().find(|hop| hop.id.as_str() == "pods").unwrap().addresses.clear();
         let gateway = ready.road.gateway.as_ref().unwrap().host.clone();
-        let at: Vec<SocketAddr> = ready.road.nodes.iter().map(|node| node.node_port()).collect();
+        let at: Vec<SocketAddr> = ready.road.nodes.iter().map(lab::road::Node::node_port).collect();
         assert!(at.iter().all(|at| dial(&gateway, *at) == Err(ErrorKind::ConnectionRefused)));
         let rules = ready.road.nodes[0].host.rules().unwrap();
         assert!(rules.contains("reject") && !rules.contains("dnat"), "{rules}");

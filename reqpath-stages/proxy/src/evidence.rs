@@ -6,8 +6,8 @@ mod fault;
 mod log;
 
 pub use self::absent::Absent;
-pub(crate) use self::error::authority;
 pub use self::error::LoggedError;
+pub(crate) use self::error::authority;
 pub(crate) use self::error::without_secrets;
 pub use self::fault::Fault;
 pub use self::log::ReadLog;
