@@ -256,6 +256,17 @@ fn an_address_that_is_refused_is_no_matter_of_who_asks() {
 }
 
 #[test]
+fn who_asks_at_the_wrong_place_is_to_blame_for_it() {
+    let words = "connect() failed (111: Connection refused) while connecting to upstream";
+    // The line names 10.0.0.7:8080, which is the shop and not the gateway.
+    let report = Road::answered(502).error("edge", "gateway", words).judged();
+    assert_eq!((code(&report), hop(&report).as_str()), ("proxy.connection_refused", "edge"));
+    assert!(summary(&report).contains("no address of gateway"), "{}", summary(&report));
+    let report = Road::answered(502).error("gateway", "shop", words).judged();
+    assert_eq!((code(&report), hop(&report).as_str()), ("proxy.connection_refused", "shop"));
+}
+
+#[test]
 fn a_503_without_a_line_of_a_limit_is_no_rate_limit() {
     let report = Road::answered(503).access("edge", "gateway", 503, json!([])).error_log("edge").judged();
     assert_eq!(code(&report), "http.error");

@@ -1,6 +1,6 @@
 //! What recognisers of faults share: error lines, `Proxy-Status`, and the times of an access log.
 
-use reqpath_core::{Behind, Case, Decline, End, Finding, HopKind, Seen, Subject};
+use reqpath_core::{Behind, Case, Decline, End, Finding, Hop, HopKind, Seen, Subject};
 use reqpath_http::{Exchange, Passage};
 
 use crate::evidence::{Fault, LoggedError};
@@ -62,12 +62,27 @@ fn by_line(
         Some(address) => at.at_address(address),
         None => at.clone(),
     };
+    let stray = stray(case, &subject, &seen.hop);
+    if let Some(hop) = stray {
+        summary.push_str(&format!("; that is no address of {}, as the path declares them", hop.id));
+    }
     let finding = Finding::new(&subject, &seen, summary).error(seen.words());
     let finding = match &passage {
         Some(passage) => finding.citing(passage),
         None => finding,
     };
-    Ok(placed(finding, at, &seen.hop))
+    // Who asks at the wrong place is to blame for it, and not the one who was never asked.
+    Ok(if stray.is_some() { finding.blaming(End::Near) } else { placed(finding, at, &seen.hop) })
+}
+
+/// The hop that should have been asked, where the one that was is none of its declared addresses.
+fn stray<'a>(case: &'a Case, at: &Subject, hop: &str) -> Option<&'a Hop> {
+    let leg = at.as_leg().filter(|leg| leg.from.as_str() == hop)?;
+    let (address, to) = (leg.address?, case.path().hop(&leg.to)?);
+    // A name may lead anywhere.
+    let declared: Option<Vec<_>> = to.addresses.iter().map(|at| Some((at.ip()?, at.port))).collect();
+    let declared = declared.filter(|declared| !declared.is_empty())?;
+    (!declared.contains(&(address.ip(), address.port()))).then_some(to)
 }
 
 /// The line that tells of this fault, if it is what the request died of there.

@@ -110,11 +110,15 @@ struct Fit {
 }
 
 fn fit(lines: &[ErrorLine<'_>], known: &[Known]) -> Fit {
+    // An id that the caller chose stands on all of our requests, and tells none from another.
+    let alone = |id: &str| known.iter().filter(|known| known.request_id.as_deref() == Some(id)).count() == 1;
+    let same_id = |line: &ErrorLine<'_>, known: &Known| {
+        line.request_id.is_some_and(|id| known.request_id.as_deref() == Some(id) && alone(id))
+    };
     let sure = |known: &Known| {
         lines.iter().any(|line| {
             let same_connection = line.connection.is_some() && line.connection == known.connection;
-            let same_id = line.request_id.is_some() && line.request_id == known.request_id.as_deref();
-            same_id || same_connection && looks_like(line, known)
+            same_id(line, known) || same_connection && looks_like(line, known)
         })
     };
     let places = |fits: &dyn Fn(&Known) -> bool| {
