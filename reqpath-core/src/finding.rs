@@ -41,11 +41,15 @@ pub struct Behind {
     /// The answer was kept by a cache on the way: behind that one nobody was asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// A failure of a part of what is behind is enough for it: whoever was seen to fail is asked no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_a_part: bool,
 }
 
 impl Behind {
     /// Nothing stands behind it: this is where it died.
-    pub const NOTHING: Self = Self { same: false, silent: false, broken: false, branch: false, kept: false };
+    pub const NOTHING: Self =
+        Self { same: false, silent: false, broken: false, branch: false, kept: false, of_a_part: false };
     /// Any death further in.
     pub const ANYTHING: Self = Self { same: true, silent: true, broken: true, branch: true, ..Self::NOTHING };
     /// The same answer passed on, and nothing else.

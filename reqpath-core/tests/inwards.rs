@@ -159,7 +159,8 @@ fn judged_with(hops: &str, requests: &[(&str, &str)], target: &Value) -> Report 
     if target.get("url").is_some() {
         json["target"] = target.clone();
     }
-    let catalogue = Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED, &SLOW]).unwrap();
+    let catalogue =
+        Catalogue::new([&REFUSED, &UNANSWERED, &SILENT, &ERROR, &LOGGED, &WAITED, &SLOW]).unwrap();
     let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
     let again = serde_json::to_vec(&report).unwrap();
     let again = Report::load(&again).unwrap().judged(&catalogue);

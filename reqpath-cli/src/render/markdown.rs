@@ -268,7 +268,7 @@ fn inert(text: &str, limit: usize) -> String {
             '.' if out.as_bytes().iter().rev().take(3).filter(|byte| matches!(byte, b'w' | b'W')).count()
                 == 3 =>
             {
-                out.push_str("&#8203;.")
+                out.push_str("&#8203;.");
             }
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => out.extend(['\\', c]),
             _ => out.push(c),

@@ -261,6 +261,7 @@ impl<'a> Walk<'a> {
                 broken: behind.broken || !symptom.silent && symptom.answer.is_none(),
                 branch: false,
                 kept: behind.kept,
+                of_a_part: behind.of_a_part,
             };
         }
         if symptom.behind == Behind::NOTHING {
@@ -393,7 +394,10 @@ impl<'a> Walk<'a> {
         let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
         let (died, samples) = symptom.of;
         // Where a part of the instances works, that so many requests met none of them must be believable.
-        same == of || died < samples || (count(same) / count(of)).powf(count(samples)) > 0.01
+        same == of
+            || died < samples
+            || symptom.behind.of_a_part
+            || (count(same) / count(of)).powf(count(samples)) > 0.01
     }
 
     /// The symptom goes on inwards: what killed the entries at the next hop stands behind it.

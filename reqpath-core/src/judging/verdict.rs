@@ -45,6 +45,7 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
         return (Verdict::Reached { answer, separated_by: Vec::new(), outcome }, Vec::new());
     }
     if let Some(why) = changed(deaths, outcome) {
+        // What killed the requests that died is named, and nobody is blamed for it.
         let also = codes(found, roots, &[]);
         let verdict = Verdict::Degraded {
             at: None,

@@ -48,5 +48,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let finding = told(case, at, Fault::DestinationUnavailable, |hop, whom| {
         format!("{hop} has nobody left to ask: all of {whom} are marked down")
     })?;
-    Ok(finding.behind(EITHER))
+    // One that failed takes with it every node or proxy that it was asked through.
+    let mut behind = EITHER;
+    behind.of_a_part = true;
+    Ok(finding.behind(behind))
 }
