@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use reqpath_core::{Addresses, Destination, Dialled, KernelInfo, PeerAddr, Route, Target};
 use reqpath_stages::client::{Client, ClientOptions};
+use reqpath_stages::db::{Db, DbOptions, Protocol, Secure};
 use reqpath_stages::dns::{Dns, DnsOptions};
 use reqpath_stages::http::{Clock, ClockOptions, Http, HttpOptions, Tunnel};
 use reqpath_stages::proxy::{Proxy, ProxyOptions};
+use reqpath_stages::road::Declarations;
 use reqpath_stages::tcp::{Tcp, TcpOptions};
 use reqpath_stages::tls::{Bundle, Tls, TlsOptions, Trust};
 use reqpath_testkit::FakeVantage;
@@ -204,6 +206,60 @@ fn clock() {
 fn proxy() {
     conformance::stage(Proxy::new(ProxyOptions::default()))
         .world("a plain URL, whose hops name no logs", || host().build())
+        .check();
+}
+
+#[test]
+fn road() {
+    conformance::stage(Declarations::new()).world("a path that declares nothing", || host().build()).check();
+}
+
+/// A database that answers the question about TLS so, and whatever comes after it.
+fn database(answer: &'static [u8]) -> impl Fn() -> std::sync::Arc<FakeVantage> {
+    move || {
+        let serve = move |mut exchange: Exchange| async move {
+            exchange.read_exact(&mut [0; 8]).await?;
+            exchange.write_all(answer).await?;
+            while exchange.read(&mut [0; 1024]).await? > 0 {}
+            Ok(())
+        };
+        host().tcp(SERVER, serve).build()
+    }
+}
+
+fn postgres() -> DbOptions {
+    let mut options = DbOptions::default();
+    options.protocol = Some(Protocol::Postgres);
+    options
+}
+
+#[test]
+fn db() {
+    conformance::stage(Db::new(&postgres()))
+        .given(|at, cx| {
+            cx.hand_on(at, Destination::of(cx.target()));
+            cx.hand_on(at, Addresses(vec![SERVER.0.into()]));
+        })
+        .after(Tcp::new(TcpOptions::default()))
+        .world("a server with TLS", database(b"S"))
+        .world("a server without", database(b"N"))
+        .world("a server that complains", database(b"E\0\0\0\x0cSFATAL\0\0"))
+        .world("a server of another protocol", database(b"SSH-2.0-OpenSSH_9.2p1\r\n"))
+        .world("a server that says nothing", || host().tcp(SERVER, Exchange::hold).build())
+        .check();
+}
+
+#[test]
+fn secure() {
+    conformance::stage(Secure::new(&postgres()).unwrap())
+        .given(|at, cx| {
+            cx.hand_on(at, Destination::of(cx.target()));
+            cx.hand_on(at, Addresses(vec![SERVER.0.into()]));
+        })
+        .after(Tcp::new(TcpOptions::default()))
+        .after(Db::new(&postgres()))
+        .world("a server that promises TLS and does not speak it", database(b"S"))
+        .world("a server without", database(b"N"))
         .check();
 }
 

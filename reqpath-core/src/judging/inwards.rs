@@ -215,7 +215,9 @@ impl<'a> Walk<'a> {
                     symptom.direct && of_sample && (silent || broken)
                 };
                 let tells = |found: &(&'static crate::Cause, crate::Finding)| {
-                    let explains = found.0.explains_code(symptom.code) || in_turn(found);
+                    // The very same of the same request, a leg further: it was passed on.
+                    let passed_on = found.0.code == symptom.code && found.1.subject.as_leg().is_some();
+                    let explains = passed_on || found.0.explains_code(symptom.code) || in_turn(found);
                     !found.0.only_warns && explains && of_it(&found.1.subject)
                 };
                 Some((there, self.found.list.iter().position(tells)?))

@@ -50,7 +50,7 @@ cause! {
         scope(Scope::Sample),
         blames(Blame::Far),
         // Of its own kind: the answer that a hop passed on, further in.
-        explains(&["http.response.unexpected", "http.error"]),
+        explains(&["http.response.unexpected"]),
         twins(&["http.response.unexpected", "http.response.misdirected"]),
     }
 }
