@@ -58,7 +58,8 @@ pub use self::plan::{Inner, Reads, Short};
 ///   [passes packets on](HopKind::passes_packets), what the one before that sends. Where it is not known,
 ///   the entry ends before HTTP, and so it does with methods that may change something.
 /// - Credentials go only to hops marked for them: secret headers, user and password of the URL, the client's
-///   certificate. Where the path and query hold a secret, entries without credentials end before HTTP.
+///   certificate. Where the path and query hold a secret, or there is a body, entries without credentials end
+///   before HTTP.
 /// - What a place [far away](Self::far) cannot do is said, and nothing is claimed of that leg.
 /// - The client's own settings end at the front: neither its proxy environment nor `--resolve` applies further
 ///   in, and a certificate is believed as the hop before believes it.

@@ -200,6 +200,9 @@ fn entries_that_cannot_be_compared_end_before_http() {
     assert_eq!((inner.short, inner.target.path_and_query()), (None, "/?access_token=abcdefgh"));
     let elsewhere = |shop: &mut Hop| shop.sends = Some(sends(|sends| sends.uri = Some("/open".to_owned())));
     assert_eq!(third(secret, elsewhere).short, None);
+    let body = front().to_builder().body(*b"card=4111111111111111").build();
+    assert_eq!(third(body.clone(), |_| ()).short, Some(Short::Body));
+    assert_eq!(third(body, |shop| shop.credentials = true).short, None);
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl Walk {
             Some(Short::Unsafe)
         } else if holds_secret(uri.unwrap_or_else(|| self.target.path_and_query())) && !hop.credentials {
             Some(Short::Secret)
+        } else if self.target.body_length() > 0 && !hop.credentials {
+            // Nobody can tell what of a body is secret.
+            Some(Short::Body)
         } else {
             None
         }

@@ -33,6 +33,8 @@ pub enum Short {
     Unsafe,
     /// The path and query hold a secret, and the hop gets none.
     Secret,
+    /// The request has a body, of which nobody can tell what is secret, and the hop gets no credentials.
+    Body,
     /// It is a database, which speaks another language.
     Database,
     /// The place is far away, and the program there has not the settings it would need.
@@ -45,6 +47,7 @@ impl fmt::Display for Short {
             Self::NotKnown => "what the hop before sends is not known",
             Self::Unsafe => "the method may change something",
             Self::Secret => "the URL holds a secret, and the hop has no `credentials: true`",
+            Self::Body => "the request has a body, and the hop has no `credentials: true`",
             Self::Database => "a database does not speak HTTP",
             Self::Settings => "the place is far away, and has not the certificates this needs",
         })
