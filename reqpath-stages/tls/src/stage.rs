@@ -136,13 +136,13 @@ impl Setup {
         dialled: Dialled,
         purpose: Purpose,
     ) -> Result<Shaken, Error> {
-        let host = cx.target().host();
-        let name = ServerName::try_from(host.to_owned()).map_err(|source| Error::Setup {
+        let host = cx.target().host().to_owned();
+        let name = ServerName::try_from(host.clone()).map_err(|source| Error::Setup {
             what: format!("`{host}` cannot be asked for in a handshake"),
             source: Some(Box::new(source)),
         })?;
         let limit = in_time(cx.connect_limit(self.options.limit));
-        let how = How { purpose, name, send_name: true, lenient: false, limit };
+        let how = How { purpose, name, host, send_name: true, lenient: false, limit };
         Ok(shake(self.ready()?, cx, at, dialled, how).await)
     }
 

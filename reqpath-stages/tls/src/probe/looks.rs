@@ -100,7 +100,8 @@ impl Look<'_> {
         let Some(dialled) = beneath.redial(self.at, &cx).await? else { return Ok(()) };
         let at = self.at.at_address(dialled.peer);
         let limit = in_time(cx.connect_limit(self.setup.options.limit));
-        let how = How { purpose, name, send_name, lenient: true, limit };
+        let host = name.to_str().into_owned();
+        let how = How { purpose, name, host, send_name, lenient: true, limit };
         if let Shaken::Secured(mut tls, _) = shake(self.ready, &cx, &at, dialled, how).await {
             // Nothing was said; a polite end keeps it out of the server's error log.
             drop(timeout(GOODBYE, tls.shutdown()).await);

@@ -21,6 +21,8 @@ pub(crate) struct How {
     pub(crate) purpose: Purpose,
     /// The name the certificate must fit.
     pub(crate) name: ServerName<'static>,
+    /// The same as it is written.
+    pub(crate) host: String,
     /// Whether the server is told that name. Addresses are never sent.
     pub(crate) send_name: bool,
     /// Whether to go on whatever the certificate is.
@@ -42,13 +44,12 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
     let began = Instant::now();
     let clock = cx.vantage().now();
     let now = UnixTime::since_unix_epoch(clock.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-    let host = how.name.to_str().into_owned();
     let mut record = cx.begin(
         at,
         Handshake {
             purpose: how.purpose,
-            sni: (how.send_name && matches!(how.name, ServerName::DnsName(_))).then(|| host.clone()),
-            host,
+            sni: (how.send_name && matches!(how.name, ServerName::DnsName(_))).then(|| how.host.clone()),
+            host: how.host,
             offer: ready.offer.clone(),
             trust: ready.trust.clone(),
             clock: Some(Moment::from(clock)),
