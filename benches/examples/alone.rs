@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use reqpath_benches::{Bare, CpuTime, Error, Ours, Server, drive, serve_if_asked};
+use reqpath_benches::{Bare, Error, Meter, Ours, Server, drive, serve_if_asked};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -46,11 +46,11 @@ fn run(ours: bool, tls: bool, count: usize, at_once: usize) -> Result<(), Error>
     let cost = runtime.block_on(async {
         if ours {
             let probe = move |number| Arc::clone(&client).probe(tls, number);
-            drive(count, at_once, CpuTime::of_self, probe).await
+            drive(count, at_once, Meter::Own, probe).await
         } else {
             let probe =
                 move |number: usize| Arc::clone(&bare).probe(tls, addresses[number % addresses.len()]);
-            drive(count, at_once, CpuTime::of_self, probe).await
+            drive(count, at_once, Meter::Own, probe).await
         }
     })?;
     println!("{:.1} µs of processor time a probe", cost.cpu.as_secs_f64() * 1e6);

@@ -77,7 +77,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let failed = |e: hyper::Error| Error::part("bare client", e);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // As hyper's own examples have it.
-    tokio::spawn(connection);
+    let connection = tokio::spawn(connection);
     let request = http::Request::builder()
         .uri("/")
         .header(http::header::HOST, to.to_string())
@@ -87,9 +87,9 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     while let Some(frame) = answer.frame().await {
         frame.map_err(failed)?;
     }
-    if answer.status() == http::StatusCode::OK {
-        Ok(())
-    } else {
-        Err(Error::part("bare client", answer.status()))
-    }
+    let status = answer.status();
+    // A probe ends when its connection is gone, which it is once nobody may ask over it any more.
+    drop((sender, answer));
+    connection.await.map_err(|e| Error::part("bare client", e))?.map_err(failed)?;
+    if status == http::StatusCode::OK { Ok(()) } else { Err(Error::part("bare client", status)) }
 }

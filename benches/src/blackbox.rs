@@ -1,5 +1,6 @@
 //! `prometheus-blackbox-exporter`, as it is packaged, driven over its own HTTP interface.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -15,12 +16,17 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::{CpuTime, Error};
+use crate::{Error, Meter};
 
 const PROGRAM: &str = "prometheus-blackbox-exporter";
 const START: Duration = Duration::from_secs(20);
 /// An answer is a page of metrics.
 const MOST_BYTES: usize = 1 << 20;
+/// The formats that Prometheus takes, and which of them it would rather have.
+const FORMATS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,\
+                       application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+/// The same in either of them.
+const SUCCESSES: [&[u8]; 2] = [b"\nprobe_success 1\n", b"\nprobe_success 1.0\n"];
 
 /// A running exporter, ended with this value.
 #[derive(Debug)]
@@ -87,16 +93,16 @@ impl Blackbox {
         Ok(Self { process, address, idle: Mutex::default(), _folder: folder })
     }
 
-    /// Its processor time so far.
+    /// What reads its processor time.
     ///
     /// # Errors
     ///
     /// When it is gone.
-    pub fn cpu(&self) -> Result<CpuTime, Error> {
-        CpuTime::of(self.process.id().ok_or_else(|| Error::part(PROGRAM, "it has ended"))?)
+    pub fn meter(&self) -> Result<Meter, Error> {
+        self.process.id().map(Meter::Of).ok_or_else(|| Error::part(PROGRAM, "it has ended"))
     }
 
-    /// Has it probe a URL.
+    /// Has it probe a URL, asking as Prometheus does: over a connection kept open, for a page that is packed.
     ///
     /// # Errors
     ///
@@ -110,13 +116,19 @@ impl Blackbox {
         let request = http::Request::builder()
             .uri(format!("/probe?module=get&target={url}"))
             .header(http::header::HOST, self.address.to_string())
+            .header(http::header::USER_AGENT, "Prometheus/2.54.0")
+            .header(http::header::ACCEPT, FORMATS)
+            .header(http::header::ACCEPT_ENCODING, "gzip")
+            .header("X-Prometheus-Scrape-Timeout-Seconds", "10")
             .body(Empty::new())
             .map_err(|e| Error::part(PROGRAM, e))?;
         sender.ready().await.map_err(failed)?;
         let answer = sender.send_request(request).await.map_err(failed)?;
+        let packed = answer.headers().contains_key(http::header::CONTENT_ENCODING);
         let body = http_body_util::Limited::new(answer.into_body(), MOST_BYTES);
         let body = body.collect().await.map_err(|e| Error::part(PROGRAM, e))?.to_bytes();
-        if !body.windows(17).any(|line| line == b"\nprobe_success 1\n") {
+        let page = if packed { unpacked(&body)? } else { body.to_vec() };
+        if !SUCCESSES.iter().any(|success| page.windows(success.len()).any(|line| line == *success)) {
             return Err(Error::part(PROGRAM, format_args!("its probe of {url} failed")));
         }
         self.give_back(sender);
@@ -141,4 +153,11 @@ impl Blackbox {
             idle.push(sender);
         }
     }
+}
+
+fn unpacked(body: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut page = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(body).take(MOST_BYTES as u64);
+    reader.read_to_end(&mut page).map_err(Error::io("unpack the exporter's answer"))?;
+    Ok(page)
 }

@@ -34,6 +34,29 @@ impl CpuTime {
     }
 }
 
+/// Whose processor time is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Meter {
+    /// This process's own.
+    Own,
+    /// That of the process of this number.
+    Of(u32),
+}
+
+impl Meter {
+    /// The time used so far.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process, or the system does not tell.
+    pub fn read(self) -> Result<CpuTime, Error> {
+        match self {
+            Self::Own => CpuTime::of_self(),
+            Self::Of(process) => CpuTime::of(process),
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::time::Duration;

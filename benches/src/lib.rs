@@ -16,7 +16,7 @@ mod server;
 
 pub use bare::Bare;
 pub use blackbox::Blackbox;
-pub use cpu::CpuTime;
+pub use cpu::{CpuTime, Meter};
 pub use drive::{Cost, drive};
 pub use figures::Spread;
 pub use ours::Ours;
