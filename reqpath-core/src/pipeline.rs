@@ -1,7 +1,6 @@
 //! Stages in order, and the runner.
 
 mod asides;
-mod crowd;
 mod ids;
 mod walk;
 mod way;
@@ -13,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 
 use self::asides::with_asides;
-use self::crowd::Crowd;
 use self::ids::{random_id, traceparent};
 use crate::announced::Announced;
 use crate::context::{Log, Shared, lock};
@@ -42,7 +40,6 @@ pub struct Pipeline {
     /// Stages that only visit, and are not run for requests.
     visitors: Vec<Arc<dyn Stage>>,
     catalogue: Catalogue,
-    crowd: Crowd,
 }
 
 /// Puts a pipeline together.
@@ -84,7 +81,7 @@ impl PipelineBuilder {
     pub fn build(self) -> Result<Pipeline, CatalogueError> {
         let causes = self.stages.iter().flat_map(|stage| stage.causes().iter().copied()).chain(self.causes);
         let catalogue = Catalogue::new(causes.collect::<Vec<_>>())?;
-        Ok(Pipeline { stages: self.stages, visitors: self.visitors, catalogue, crowd: Crowd::default() })
+        Ok(Pipeline { stages: self.stages, visitors: self.visitors, catalogue })
     }
 }
 
@@ -172,7 +169,6 @@ impl Pipeline {
         let began = Started::now();
         let started = Instant::now();
         let trace = trace.with_secrets_known();
-        let among = self.crowd.join();
         let deadline = started + trace.time();
         let stop = lock(&trace.stop).take();
         let shared = Arc::new(Shared {
@@ -189,7 +185,6 @@ impl Pipeline {
             watch: trace.watch.clone(),
         });
         {
-            among.take_turns().await;
             // Pinned where they are made: a future that is moved takes its room twice.
             let walk = pin!(self.walk(&trace, &shared));
             let mut road = pin!(with_asides(walk, &shared));
@@ -205,7 +200,6 @@ impl Pipeline {
         // A look that nobody took up holds what holds it.
         let never = std::mem::take(&mut *lock(&shared.asides));
         drop(never);
-        among.take_turns().await;
         self.report(trace, shared, began)
     }
 
