@@ -205,7 +205,8 @@ impl Table {
         format!(
             "## What a trace costs\n\n\
              Written by `cargo bench -p reqpath-benches`: {} rounds, in each of which every client in turn sends \
-             {} probes (the exporter {}) to a small server in another process on loopback.\n\
+             {} probes (the exporter {}) to a small server in another process on loopback, \
+             which works 20 µs on each answer.\n\
              One probe is one new connection, one GET, its answer, and the connection's end; HTTPS is a full TLS 1.3 handshake with an \
              EC P-256 leaf and issuer.\n\
              reqpath runs every stage of the road, records, judges and reports, without looks beside the road; \

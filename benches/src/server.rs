@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -24,6 +25,12 @@ const ASKED: &str = "REQPATH_BENCH_SERVER";
 /// Several of each kind, so that no single one runs out of the client's ports.
 const PORTS: usize = 8;
 const BODY: &[u8] = b"ok\n";
+/// How long it works on an answer.
+///
+/// That makes it slower than the clients that it is there to measure. Asked by many at once it never sleeps then;
+/// otherwise the slower client would be charged for waking it, which on one machine costs more than a system call,
+/// and which no client pays whose server is elsewhere.
+const WORK: Duration = Duration::from_micros(20);
 
 /// A small server in a process of its own, ended with this value.
 #[derive(Debug)]
@@ -168,6 +175,10 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>) {
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
     let service = service_fn(async |_request| {
+        let asked = Instant::now();
+        while asked.elapsed() < WORK {
+            std::hint::spin_loop();
+        }
         let response = http::Response::builder()
             .header(http::header::CONTENT_TYPE, "text/plain")
             .header(http::header::SERVER, "bench")
