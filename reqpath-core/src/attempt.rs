@@ -29,17 +29,19 @@ struct Walked {
     stage: &'static str,
     /// When the stage under way was entered.
     entered: Option<Instant>,
+    /// When the one before it was left.
+    left: Option<Instant>,
     phases: Vec<Phase>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Takes the request through the stages, until this moment at most.
+    /// Takes the request through the stages, from this moment until that one at most.
     pub(crate) async fn over(
         at: &'a Subject,
         cx: &'a Context,
         stages: &[Arc<dyn Stage>],
         role: Role,
-        end: Instant,
+        (began, end): (Instant, Instant),
         until: Option<&'a str>,
     ) -> Left {
         let phases = Vec::with_capacity(stages.len());
@@ -47,10 +49,10 @@ impl<'a> Attempt<'a> {
             at,
             cx,
             role,
-            began: Instant::now(),
+            began,
             end,
             until,
-            walked: Mutex::new(Walked { stage: "", entered: None, phases }),
+            walked: Mutex::new(Walked { stage: "", entered: None, left: None, phases }),
             recorded: false,
         };
         // The timer also bounds a stage that ignores its own limits.
@@ -89,17 +91,18 @@ impl<'a> Attempt<'a> {
 
     fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
         self.recorded = true;
-        let now = Instant::now();
         let limited = self.cx.limited();
         let (arrived, sent, answer, peer, attributes) = {
             let mut handed = self.cx.handed();
             let attributes = std::mem::take(&mut handed.attributes);
             (handed.arrived, handed.sent, handed.answer.clone(), handed.peer, attributes)
         };
-        let (stage, phases) = {
+        let (stage, phases, now) = {
             let mut walked = lock(&self.walked);
+            // Between two stages nothing takes time.
+            let now = walked.left.filter(|_| walked.entered.is_none()).unwrap_or_else(Instant::now);
             walked.leave(now);
-            (walked.stage, std::mem::take(&mut walked.phases))
+            (walked.stage, std::mem::take(&mut walked.phases), now)
         };
         let trial = Trial {
             arrived,
@@ -142,6 +145,7 @@ impl Walked {
     fn leave(&mut self, now: Instant) {
         if let Some(entered) = self.entered.take() {
             self.phases.push(Phase::new(self.stage, now.saturating_duration_since(entered)));
+            self.left = Some(now);
         }
     }
 }

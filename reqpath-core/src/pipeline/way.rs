@@ -78,9 +78,9 @@ pub(super) async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end
     let mut target = way.target.clone();
     let mut leg = way.leg.clone();
     let mut redirects = 0;
+    let mut entered = began;
     loop {
         let at = leg.at_sample(sample);
-        let entered = Instant::now();
         let state = Arc::new(TrialState {
             role,
             first,
@@ -91,7 +91,7 @@ pub(super) async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end
             ..TrialState::new(target.clone(), Arc::clone(way.vantage), sample, end)
         });
         let cx = Context::new(Arc::clone(shared), Arc::clone(&state));
-        let died = Attempt::over(&at, &cx, way.stages, role, end, way.until).await == Left::Dead;
+        let died = Attempt::over(&at, &cx, way.stages, role, (entered, end), way.until).await == Left::Dead;
         let limited = cx.limited();
         let (next, suspect, sent, one_too_many) = {
             let mut handed = lock(&state.handed);
@@ -101,6 +101,7 @@ pub(super) async fn trial(shared: &Arc<Shared>, way: &Way<'_>, asked: Asked, end
             // The plan announced so many and no more.
             Some(next) if !died && redirects < way.target.max_redirects() => {
                 redirects += 1;
+                entered = Instant::now();
                 leg = redirected(&way.leg, redirects);
                 target = target.followed_by(next);
             }

@@ -45,11 +45,9 @@ pub(crate) async fn connect(
     Ok(Box::new(Stream::new(stream, to)))
 }
 
-/// A socket that speaks as soon as it has something to say, and keeps ICMP errors for us to read.
+/// A socket that keeps ICMP errors for us to read.
 fn open(to: PeerAddr) -> io::Result<Socket> {
     let socket = system::socket(to, Type::STREAM, Protocol::TCP)?;
-    // A tracer must not measure its own Nagle delay.
-    socket.set_tcp_nodelay(true)?;
     system::keep_icmp(&socket, to);
     Ok(socket)
 }

@@ -25,11 +25,13 @@ pub(crate) struct Stream {
     peer: PeerAddr,
     /// Whether nothing was sent yet: the send buffer is empty, and there is no need to wait until told so.
     unspoken: bool,
+    /// Whether the kernel may hold back what we say until the peer has acknowledged what we said before.
+    held_back: bool,
 }
 
 impl Stream {
     pub(crate) fn new(stream: TcpStream, peer: PeerAddr) -> Self {
-        Self { stream, peer, unspoken: true }
+        Self { stream, peer, unspoken: true, held_back: true }
     }
 }
 
@@ -38,6 +40,7 @@ impl Stream {
     /// nothing where they must wait after all.
     fn first_words(&mut self, slices: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         if !std::mem::take(&mut self.unspoken) {
+            self.speak_at_once();
             return None;
         }
         match SockRef::from(&self.stream).send_vectored_with_flags(slices, QUIETLY) {
@@ -45,6 +48,14 @@ impl Stream {
                 None
             }
             sent => Some(sent),
+        }
+    }
+
+    /// A tracer must not measure its own Nagle delay. The first words meet none.
+    fn speak_at_once(&mut self) {
+        if std::mem::take(&mut self.held_back) {
+            // Where it fails the connection is gone, which whoever writes is told.
+            let _ = self.stream.set_nodelay(true);
         }
     }
 }
@@ -102,5 +113,24 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_could_be_held_back_is_told_to_go_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let mut stream = Stream::new(TcpStream::connect(peer).await.unwrap(), PeerAddr(peer));
+        stream.write_all(b"hello").await.unwrap();
+        assert!(!stream.stream.nodelay().unwrap());
+        stream.write_all(b"again").await.unwrap();
+        assert!(stream.stream.nodelay().unwrap());
     }
 }
