@@ -20,6 +20,7 @@ parts=(
     /usr/bin/ldns-signzone:ldnsutils
     /usr/bin/dig:bind9-dnsutils
     /usr/sbin/nft:nftables
+    /usr/bin/script:bsdutils
     /usr/sbin/ip:iproute2
     /usr/sbin/iptables:iptables
     /usr/sbin/conntrack:conntrack
