@@ -40,7 +40,10 @@ fn a_terminal_sees_how_far_it_has_come_and_then_a_coloured_answer() {
     assert!(!report.contains("walking, "), "{report}");
     let first = report.lines().next().unwrap();
     let plain = anstream::adapter::strip_str(first).to_string();
-    assert!(first.starts_with('\u{1b}') && plain.starts_with("died between client and server (http)"), "{first:?}");
+    assert!(
+        first.starts_with('\u{1b}') && plain.starts_with("died between client and server (http)"),
+        "{first:?}"
+    );
 }
 
 #[test]
@@ -48,7 +51,10 @@ fn who_wants_no_colours_gets_none() {
     let (_server, arguments) = silent();
     let seen = on_a_terminal(&arguments, &[("NO_COLOR", "1")]);
     let (_, report) = seen.stdout.rsplit_once(BACK).expect("pictures are no colours");
-    assert!(report.starts_with("died between client and server (http)") && !report.contains('\u{1b}'), "{report:?}");
+    assert!(
+        report.starts_with("died between client and server (http)") && !report.contains('\u{1b}'),
+        "{report:?}"
+    );
 
     // This terminal cannot take a line back.
     let seen = on_a_terminal(&arguments, &[("TERM", "dumb")]);
