@@ -1,5 +1,6 @@
 //! What the program shows on a real terminal, and nowhere else.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
