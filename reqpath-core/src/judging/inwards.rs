@@ -3,9 +3,16 @@
 //! Two entries that differ by one hop are a test of that hop. The walk goes from hop to hop for as long as
 //! what was seen there can stand behind what was seen before it, and ends where it no longer does.
 
+mod open;
+mod says;
+mod told;
+
 use std::collections::{HashMap, HashSet};
 
-use crate::{Behind, Case, Hop, HopId, Left, Micros, Role, Subject};
+use crate::{Behind, Case, Hop, HopId, Left, Micros, Subject};
+
+pub(super) use self::open::Open;
+use self::says::{Entered, Says, status, waited};
 
 use super::deaths::{Deaths, End};
 use super::findings::Found;
@@ -21,15 +28,6 @@ pub(super) struct Inwards {
     pub(super) places: HashMap<usize, HopId>,
     /// Findings behind which several places remain, and what would tell them apart.
     pub(super) open: HashMap<usize, Open>,
-}
-
-/// Several places remain.
-#[derive(Clone, Debug)]
-pub(super) struct Open {
-    /// The hops and legs that remain, in the order of the road.
-    pub(super) between: Vec<String>,
-    /// The look that would tell them apart.
-    pub(super) look: String,
 }
 
 /// A symptom on its way inwards: the same finding of one or more samples.
@@ -58,31 +56,6 @@ impl Symptom {
         let (died, samples) = self.of;
         died >= samples || (1.0 - count(died) / count(samples)).powf(count(requests)) <= 0.01
     }
-}
-
-/// A shorter wait is nobody's limit, and tells nothing.
-const SHORTEST_WAIT: Micros = Micros(100_000);
-
-/// What an entry at the next hop says of a symptom before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
-    /// From here on the road works.
-    Works,
-    /// It dies here too, or takes too long, in a way that can stand behind the symptom.
-    Same,
-    /// It dies here in another way.
-    Other,
-    /// It came as far as it was to go, which was not all the way.
-    SoFar,
-    /// Nothing that can be compared.
-    Nothing,
-}
-
-/// An entry at a hop.
-struct Entered<'a> {
-    sample: u32,
-    end: &'a End,
-    says: Says,
 }
 
 impl Inwards {
@@ -188,68 +161,6 @@ impl<'a> Walk<'a> {
         if let Some(symptom) = untold {
             self.behind(hop, symptom, out);
         }
-    }
-
-    /// What evidence of the hop's own says of the very requests that showed the symptom,
-    /// and the rest of them, of which it says nothing.
-    ///
-    /// The hop's own comes first; a line of a hop further in is of the same request, if it has its number.
-    fn told(&self, hop: &'a Hop, symptom: &Symptom) -> (Vec<Direct<'a>>, Option<Symptom>) {
-        let mut told: Vec<Direct<'a>> = Vec::new();
-        let mut untold = symptom.clone();
-        untold.findings.clear();
-        for &finding in &symptom.findings {
-            let sample = self.found.list[finding].1.subject.sample();
-            let inwards = self.case.path().road().skip_while(|other| other.id != hop.id);
-            let direct = inwards.enumerate().find_map(|(steps, there)| {
-                let of_it = |other: &Subject| match other {
-                    Subject::Leg(leg) => leg.from == there.id && leg.sample.is_some() && leg.sample == sample,
-                    Subject::Hop(id) => steps == 0 && *id == there.id,
-                    Subject::Path => false,
-                };
-                // Of a failure that a hop's own evidence tells of, that of the next one tells what it met in turn.
-                let in_turn = |(cause, other): &(&'static crate::Cause, crate::Finding)| {
-                    let silent = cause.silent && symptom.behind.silent;
-                    let broken = !cause.silent && symptom.behind.broken;
-                    let of_sample = other.subject.sample().is_some() && !other.ends_sample;
-                    symptom.direct && of_sample && (silent || broken)
-                };
-                let tells = |found: &(&'static crate::Cause, crate::Finding)| {
-                    // The very same of the same request, a leg further: it was passed on.
-                    let passed_on = found.0.code == symptom.code && found.1.subject.as_leg().is_some();
-                    let explains = passed_on || found.0.explains_code(symptom.code) || in_turn(found);
-                    !found.0.only_warns && explains && of_it(&found.1.subject)
-                };
-                Some((there, self.found.list.iter().position(tells)?))
-            });
-            let Some((there, direct)) = direct else {
-                untold.findings.push(finding);
-                continue;
-            };
-            let (cause, seen) = &self.found.list[direct];
-            match told.iter_mut().find(|told| told.symptom.code == cause.code && told.hop.id == there.id) {
-                Some(told) => {
-                    told.links.push((direct, finding));
-                    if !told.symptom.findings.contains(&direct) {
-                        told.symptom.findings.push(direct);
-                    }
-                }
-                None => told.push(Direct {
-                    hop: there,
-                    links: vec![(direct, finding)],
-                    symptom: Symptom {
-                        findings: vec![direct],
-                        behind: seen.behind,
-                        code: cause.code,
-                        answer: symptom.answer.clone(),
-                        silent: cause.silent,
-                        direct: true,
-                        ..symptom.clone()
-                    },
-                }),
-            }
-        }
-        (told, (!untold.findings.is_empty()).then_some(untold))
     }
 
     /// Asks the entries at the next hop whether what is behind the symptom can be seen there.
@@ -486,144 +397,4 @@ impl<'a> Walk<'a> {
             }
         }
     }
-
-    fn open(
-        &self,
-        hop: &Hop,
-        next: &Hop,
-        native: bool,
-        works: usize,
-        enough: bool,
-        entered: &[Entered<'_>],
-    ) -> Open {
-        let leg = format!("the leg {} → {}", hop.id, next.id);
-        let behind = || self.case.path().road().skip_while(|other| other.id != next.id);
-        let mut between = vec![hop.id.to_string()];
-        if !native {
-            between.push(leg);
-        }
-        if works == 0 {
-            between.extend(behind().map(|hop| hop.id.to_string()));
-        }
-        let so_far = entered.iter().any(|entered| entered.says == Says::SoFar);
-        let look = if !enough {
-            "more samples (-n 48): so few die that those further in may have come through by chance"
-                .to_owned()
-        } else if works > 0 && !native {
-            format!("the request sent to {} from the place of {}: give `{1}` a vantage", next.id, hop.id)
-        } else if so_far && !self.is_known(next) {
-            format!("what {} sends to {}: say it in `sends` of `{1}`", hop.id, next.id)
-        } else if so_far && self.case.target().is_safe() {
-            format!("the same request with its secrets: give `{}` `credentials: true`", next.id)
-        } else if entered.is_empty() {
-            format!("a request that enters at {}: give it addresses, and `{}` a vantage", next.id, hop.id)
-        } else {
-            format!("the log of {}: name it in `sources` of `{0}`", hop.id)
-        };
-        Open { between, look }
-    }
-
-    /// Whether it is known what is sent to a hop, by itself or through hops that only pass packets on.
-    fn is_known(&self, hop: &Hop) -> bool {
-        let path = self.case.path();
-        let on_the_way = std::iter::successors(Some(hop), |hop| {
-            path.before(&hop.id).filter(|before| before.kind.passes_packets())
-        });
-        // No path has more hops than this, and none leads round in a circle.
-        let mut on_the_way = on_the_way.take(path.hops.len() + 1).peekable();
-        while let Some(hop) = on_the_way.next() {
-            let first = path.hops.first().map(|client| &client.id);
-            let from_client = || path.before(&hop.id).map(|before| &before.id) == first;
-            if hop.sends.is_some() || on_the_way.peek().is_none() && from_client() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The requests that entered at a hop.
-    fn entries(&self, hop: &HopId) -> impl Iterator<Item = (u32, &'a End)> {
-        let ends = self.deaths.ends.iter().filter(|(_, end)| end.role == Role::Inner);
-        ends.filter(move |(_, end)| end.leg.as_leg().is_some_and(|leg| leg.to == *hop))
-    }
-
-    fn says(&self, sample: u32, end: &End, symptom: &Symptom, native: bool) -> Says {
-        let answer = status(end);
-        let same = answer.is_some() && answer == symptom.answer.as_deref();
-        // What was kept says something of the hops as far as the one that kept it, and nothing of those behind.
-        if symptom.behind.kept {
-            return match end.left {
-                Left::Unknown => Says::Nothing,
-                Left::Alive if end.until.is_some() => Says::SoFar,
-                _ if same && self.killers.kept(sample) => Says::Same,
-                _ => Says::Works,
-            };
-        }
-        // To come back without its credentials is not to come back.
-        let stripped = end.leg.as_leg().is_some_and(|leg| self.case.stripped(&leg.to));
-        if stripped && end.left == Left::Alive {
-            return Says::SoFar;
-        }
-        // The same answer further in was passed on, whether it counts as a failure there or not.
-        if symptom.behind.same && same {
-            return Says::Same;
-        }
-        // It arrives, and later than the hop before can have waited.
-        let later = || {
-            let in_vain = symptom.silent || symptom.behind.silent && !symptom.behind.broken;
-            let later = |waited: Micros| end.elapsed >= SHORTEST_WAIT && end.elapsed.0 / 9 >= waited.0 / 10;
-            in_vain && symptom.waited.is_some_and(later)
-        };
-        match end.left {
-            Left::Unknown => Says::Nothing,
-            Left::Alive if end.until.is_some() => Says::SoFar,
-            Left::Alive if later() => Says::Same,
-            Left::Alive => Says::Works,
-            // Whoever cannot even be reached from another place than the hop before may be out of bounds there.
-            Left::Dead if !native && answer.is_none() => Says::Nothing,
-            Left::Dead => {
-                let killer = self.killers.of_sample(sample).map(|killer| self.found.list[killer].0);
-                let silent = killer.map_or(end.out_of_time, |cause| cause.silent);
-                // It was not given as much time as the hop before it waited.
-                let sooner = |waited: Micros| end.elapsed.0 / 9 < waited.0 / 10;
-                if silent && end.out_of_time && answer.is_none() && symptom.waited.is_some_and(sooner) {
-                    return Says::Nothing;
-                }
-                let consistent = match answer {
-                    // It says that it failed, and later than the hop before can have waited.
-                    Some(_) if later() => true,
-                    // Another answer is not the same one, even where both are called the same.
-                    Some(_) => {
-                        symptom.behind.silent && symptom.behind.broken
-                            || symptom.behind.same
-                                && symptom.answer.is_none()
-                                && killer.is_some_and(|cause| cause.code == symptom.code)
-                    }
-                    None if silent => symptom.behind.silent,
-                    None => symptom.behind.broken,
-                };
-                if consistent { Says::Same } else { Says::Other }
-            }
-        }
-    }
-}
-
-/// What evidence of a hop's own says of requests that showed a symptom there.
-struct Direct<'a> {
-    /// Whose evidence it is.
-    hop: &'a Hop,
-    symptom: Symptom,
-    /// The finding, and the symptom's finding of the same request.
-    links: Vec<(usize, usize)>,
-}
-
-/// How long whoever made this answer, or none, may have waited for what is behind it.
-fn waited(end: &End) -> Option<Micros> {
-    (end.sent || end.answer.is_some()).then_some(end.elapsed)
-}
-
-/// What was answered, without the version of the protocol.
-fn status(end: &End) -> Option<&str> {
-    let answer = end.answer.as_deref()?;
-    Some(answer.split_once(' ').map_or(answer, |(_, status)| status))
 }

@@ -11,6 +11,8 @@ use crate::credentials::basic;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How many headers are added of our own, credentials apart.
+const OURS: usize = 5;
 const AGENT: &str = concat!("reqpath/", env!("CARGO_PKG_VERSION"), " (");
 
 /// Which way the request line names what is asked for.
@@ -39,7 +41,9 @@ pub(crate) fn request_as(
     form: Form,
 ) -> Result<Request<Sent>, Error> {
     let method = Method::from_bytes(target.method().as_bytes()).map_err(|error| unfit("method", error))?;
-    let mut headers = HeaderMap::with_capacity(8 + target.headers().len());
+    // Exactly what is added below: a map that has room for more is of the next size.
+    let ours = OURS + usize::from(target.user_info().is_some());
+    let mut headers = HeaderMap::with_capacity(ours + target.headers().len());
     for header in target.headers() {
         let name =
             HeaderName::from_bytes(header.name.as_bytes()).map_err(|error| unfit("header name", error))?;
