@@ -1,23 +1,26 @@
 //! What a stage is given to look with.
 
+mod recording;
+mod shared;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::turns::turn;
 use crate::{
-    AnyEvidence, Attribute, Budget, ContactKind, Destination, Dialled, Endpoint, Error, Evidence, Micros,
-    Observation, ObservationId, Path, PeerAddr, Permit, Pinned, ProbeError, Role, Subject, Target, Tri,
-    Vantage,
+    AnyEvidence, Attribute, ContactKind, Destination, Dialled, Endpoint, Error, Evidence, Micros,
+    Observation, ObservationId, Path, Permit, Pinned, ProbeError, Role, Subject, Target, Tri, Vantage,
 };
+
+pub use self::recording::Recording;
+pub(crate) use self::shared::{Handed, Log, Shared, TrialState, Watch, lock};
 
 /// What a stage is given to look with: the target, the vantage, the clock, and a place to record.
 ///
@@ -28,92 +31,6 @@ pub struct Context {
     trial: Arc<TrialState>,
     /// When the connection under way must be open, where the caller says how long it may take.
     connect_by: Option<Instant>,
-}
-
-/// What all trials of a trace share.
-pub(crate) struct Shared {
-    pub(crate) path: Arc<Path>,
-    pub(crate) budget: Budget,
-    pub(crate) started: Instant,
-    pub(crate) deadline: Instant,
-    pub(crate) request_id: String,
-    pub(crate) traceparent: String,
-    pub(crate) log: Mutex<Log>,
-    /// Looks beside the road that the runner has not taken up yet.
-    pub(crate) asides: Mutex<Vec<BoxFuture<'static, ()>>>,
-    /// Whether a proxy stood before the target in any trial.
-    pub(crate) proxied: AtomicBool,
-    /// Whether there are samples enough to compare what tells them apart.
-    pub(crate) compared: bool,
-    /// Who is told of every observation.
-    pub(crate) watch: Option<Watch>,
-}
-
-/// Who is told of every observation as it is made.
-pub(crate) type Watch = Arc<dyn Fn(&Observation) + Send + Sync>;
-
-/// What has been seen so far.
-#[derive(Default)]
-pub(crate) struct Log {
-    next: u32,
-    pub(crate) observations: Vec<Observation>,
-    pub(crate) errors: Vec<ProbeError>,
-}
-
-/// What one trial keeps between its stages.
-pub(crate) struct TrialState {
-    pub(crate) target: Target,
-    pub(crate) vantage: Arc<dyn Vantage>,
-    /// The number of the request in its trace.
-    pub(crate) sample: u32,
-    /// Where it is dialled, whatever its URL says.
-    pub(crate) endpoint: Option<Endpoint>,
-    /// The id of this very request, once somebody asked; the first has the trace's.
-    pub(crate) request_id: OnceLock<String>,
-    pub(crate) role: Role,
-    pub(crate) first: bool,
-    /// Whether one of its kind came before it and met no limit.
-    pub(crate) repeated: bool,
-    /// What it is to have, where it is to confirm something.
-    pub(crate) pinned: Option<Pinned>,
-    pub(crate) deadline: Instant,
-    pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) handed: Mutex<Handed>,
-}
-
-impl TrialState {
-    /// A first request with nothing handed on yet; not to be counted unless said.
-    pub(crate) fn new(target: Target, vantage: Arc<dyn Vantage>, sample: u32, deadline: Instant) -> Self {
-        Self {
-            target,
-            vantage,
-            sample,
-            endpoint: None,
-            request_id: OnceLock::new(),
-            role: Role::Inner,
-            first: true,
-            repeated: false,
-            pinned: None,
-            deadline,
-            connect_timeout: None,
-            handed: Mutex::default(),
-        }
-    }
-}
-
-/// What stages handed on in this trial.
-#[derive(Default)]
-pub(crate) struct Handed {
-    things: Vec<(Subject, Box<dyn Any + Send>)>,
-    pub(crate) arrived: Tri,
-    pub(crate) sent: bool,
-    pub(crate) answer: Option<Cow<'static, str>>,
-    pub(crate) redirect: Option<Target>,
-    /// The far end of the connection last handed on.
-    pub(crate) peer: Option<PeerAddr>,
-    pub(crate) suspect: bool,
-    pub(crate) one_too_many: bool,
-    pub(crate) attributes: Vec<Attribute>,
 }
 
 impl Context {
@@ -441,117 +358,12 @@ impl Context {
     }
 }
 
-impl TrialState {
-    /// When a connection begun now must be open.
-    fn connect_by(&self) -> Option<Instant> {
-        self.connect_timeout.map(|timeout| Instant::now() + timeout)
-    }
-}
-
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("target", &self.trial.target.authority())
             .field("vantage", &self.trial.vantage)
             .field("role", &self.trial.role)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Log {
-    fn number(&mut self) -> ObservationId {
-        let id = ObservationId(self.next);
-        self.next = self.next.saturating_add(1);
-        id
-    }
-
-    /// Takes in what was observed elsewhere, under numbers of its own.
-    pub(crate) fn bring(&mut self, observations: Vec<Observation>, watch: Option<&Watch>) {
-        for mut observation in observations {
-            observation.id = self.number();
-            self.keep(observation, watch);
-        }
-    }
-
-    fn keep(&mut self, observation: Observation, watch: Option<&Watch>) {
-        if let Some(watch) = watch {
-            watch(&observation);
-        }
-        self.observations.push(observation);
-    }
-}
-
-/// Evidence being filled in; kept whatever happens to the look.
-///
-/// Reads and writes like the evidence itself.
-pub struct Recording<E: Evidence> {
-    cx: Context,
-    subject: Subject,
-    id: ObservationId,
-    since: Micros,
-    complete: bool,
-    /// Present until dropped, and held by nobody else: it is filled in where it will stay.
-    evidence: Option<Arc<E>>,
-}
-
-impl<E: Evidence> Recording<E> {
-    /// The look has ended by itself: the record is complete.
-    pub fn finish(mut self) -> ObservationId {
-        self.complete();
-        self.id
-    }
-
-    /// The look has ended by itself, though more of what it saw may still be filled in.
-    pub fn complete(&mut self) {
-        self.complete = true;
-    }
-
-    /// The number the observation will have.
-    #[must_use]
-    pub fn id(&self) -> ObservationId {
-        self.id
-    }
-
-    /// Narrows the subject, once more is known: the address, for one.
-    pub fn about(&mut self, subject: Subject) {
-        self.subject = subject;
-    }
-}
-
-impl<E: Evidence> Drop for Recording<E> {
-    fn drop(&mut self) {
-        if let Some(data) = self.evidence.take() {
-            let vantage = self.cx.trial.vantage.name();
-            let subject = std::mem::replace(&mut self.subject, Subject::Path);
-            let observation = Observation::live(self.id, subject, vantage, self.since, self.complete, data);
-            self.cx.log().keep(observation, self.cx.shared.watch.as_ref());
-        }
-    }
-}
-
-impl<E: Evidence> Deref for Recording<E> {
-    type Target = E;
-
-    #[expect(clippy::expect_used, reason = "only drop takes it")]
-    fn deref(&self) -> &E {
-        // Only `drop` takes the evidence, and nothing can be borrowed after that.
-        self.evidence.as_ref().expect("present until dropped")
-    }
-}
-
-impl<E: Evidence> DerefMut for Recording<E> {
-    #[expect(clippy::expect_used, reason = "only drop takes it, and only drop shares it")]
-    fn deref_mut(&mut self) -> &mut E {
-        // Only `drop` takes the evidence, and only the log it goes to then can share it.
-        self.evidence.as_mut().and_then(Arc::get_mut).expect("present and unshared until dropped")
-    }
-}
-
-impl<E: Evidence> fmt::Debug for Recording<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recording")
-            .field("id", &self.id)
-            .field("evidence", &self.evidence)
             .finish_non_exhaustive()
     }
 }
@@ -566,9 +378,4 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = reason.source();
     }
     text
-}
-
-/// The lock, whoever panicked while holding it: what was recorded until then stays true.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
