@@ -212,7 +212,7 @@ impl Table {
              reqpath runs every stage of the road, records, judges and reports, without looks beside the road; \
              the bare client records nothing; the exporter is the packaged `prometheus-blackbox-exporter`, asked \
              over its `/probe` as Prometheus asks: over connections kept open, for a compressed page.\n\
-             One at a time, there is a rest of 100 µs between two probes, which is not counted.\n\
+             One at a time, the server is left alone for 100 µs after each probe, which is not counted.\n\
              Many at once are sent by as many tasks, each one probe after another; reqpath and the bare client share \
              one process, whose allocator is mimalloc.\n\
              Processor time is user and system time of the client's process alone.\n\

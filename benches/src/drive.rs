@@ -19,7 +19,7 @@ pub struct Cost {
     pub per_second: f64,
 }
 
-/// How long the machine rests between two probes that are sent one at a time.
+/// How long the server is left alone between two probes that are sent one at a time.
 ///
 /// Without it the end of one connection would meet the begin of the next, and whichever client ends its own
 /// a little later would profit: a server that is awake need not be woken.
@@ -56,7 +56,7 @@ where
 /// The time of each probe, the processor time of all, and how long all took.
 type Measured = (Vec<Duration>, Duration, Duration);
 
-/// One probe after another, with a rest after each.
+/// One probe after another, and the server is left alone after each.
 async fn one_by_one<P>(count: usize, meter: Meter, probe: impl Fn(usize) -> P) -> Result<Measured, Error>
 where
     P: Future<Output = Result<(), Error>>,
@@ -70,10 +70,14 @@ where
         used += meter.read()?.since(before);
         elapsed += wall;
         walls.push(wall);
-        std::thread::sleep(REST);
+        // Awake: whoever sleeps here finds the processor's caches to be somebody else's.
+        let ended = Instant::now();
+        while ended.elapsed() < REST {
+            std::hint::spin_loop();
+        }
     }
     if let Meter::Of(_) = meter {
-        // What another process does after its answer is its cost too; that this one slept is not.
+        // What another process does after its answer is its cost too; that this one waited is not.
         used = meter.read()?.since(first);
     }
     Ok((walls, used, elapsed))
