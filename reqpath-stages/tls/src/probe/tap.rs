@@ -147,8 +147,11 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        // Nothing followed. A server that never hears the end of a handshake would call it broken.
-        let _ = self.let_go(&mut Context::from_waker(Waker::noop()));
+        if !self.held.is_empty() {
+            // Nothing followed. A server that never hears the end of a handshake would call it broken; where these
+            // few bytes find no room any more, there is nobody left to wait for it.
+            let _ = Pin::new(&mut self.inner).poll_write(&mut Context::from_waker(Waker::noop()), &self.held);
+        }
     }
 }
 
