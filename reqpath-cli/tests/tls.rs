@@ -12,7 +12,7 @@ mod common;
 mod tls_front;
 
 use common::Run;
-use reqpath_testkit::pki::{Authority, Leaf};
+use reqpath_testkit::pki::{Authority, Leaf, LeafBuilder};
 use reqpath_testkit::real::{Flavour, Nginx, require};
 use tls_front::{Front, Plan};
 
@@ -181,6 +181,30 @@ fn a_certificate_that_signs_itself() {
         let url = front.url();
         let resolve = format!("{}:{}:127.0.0.1", front.name, front.port());
         common::trace(["--resolve", &resolve, "--cacert", &own, &url]).assert_reached();
+    });
+}
+
+#[test]
+fn a_certificate_that_signs_itself_and_is_marked_as_an_authority_s() {
+    // What `openssl req -x509` makes, and curl takes once it is told to trust it.
+    let shown = |leaf: LeafBuilder| leaf.self_signed().marked_as_authority().issue().unwrap();
+    let trusted = |front: &Front| {
+        let own = front.nginx.room().join("leaf.certificate.pem").display().to_string();
+        let resolve = format!("{}:{}:127.0.0.1", front.name, front.port());
+        common::trace(["--resolve", &resolve, "--cacert", &own, &front.url()])
+    };
+    on_each(showing(|root, name| shown(root.leaf(name))), |front| {
+        let run = front.trace(&[]);
+        assert_only(&run, "tls.cert.self_signed");
+        assert!(run.stdout.contains("is an authority's besides"), "{}", run.stdout);
+        trusted(front).assert_reached();
+    });
+    // Trusted or not, it must be in date and for this name.
+    on_each(showing(|root, name| shown(root.leaf(name).expired(3))), |front| {
+        assert_only(&trusted(front), "tls.cert.date_invalid");
+    });
+    on_each(showing(|root, _| shown(root.leaf("other.example.test"))), |front| {
+        assert_only(&trusted(front), "tls.cert.name_invalid");
     });
 }
 

@@ -6,6 +6,7 @@ mod looks;
 mod secured;
 mod setup;
 mod shake;
+mod stored;
 mod tap;
 mod watch;
 

@@ -62,6 +62,7 @@ pub struct LeafBuilder {
     purpose: Purpose,
     validity: Validity,
     self_signed: bool,
+    authority_too: bool,
     intermediates: bool,
     root: bool,
     extensions: Vec<rcgen::CustomExtension>,
@@ -81,6 +82,7 @@ impl LeafBuilder {
             purpose,
             validity: Validity::for_days(90),
             self_signed: false,
+            authority_too: false,
             intermediates: true,
             root: false,
             extensions: Vec::new(),
@@ -122,6 +124,22 @@ impl LeafBuilder {
     /// Signed by its own key, issuer equal to subject, and not an authority (`CA:FALSE`).
     pub fn self_signed(mut self) -> Self {
         self.self_signed = true;
+        self
+    }
+
+    /// Marks it as an authority's besides, as `openssl req -x509` marks what it makes.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), reqpath_testkit::pki::PkiError> {
+    /// use reqpath_testkit::pki::Authority;
+    ///
+    /// let leaf = Authority::new()?.leaf("shop.test").self_signed().marked_as_authority().issue()?;
+    /// assert_eq!(leaf.chain_der().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn marked_as_authority(mut self) -> Self {
+        self.authority_too = true;
         self
     }
 
@@ -168,8 +186,11 @@ impl LeafBuilder {
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, self.common_name.as_str());
         params.distinguished_name = subject;
-        // Verifiers refuse an authority as a leaf, so a self-signed leaf must say that it is none.
-        params.is_ca = IsCa::ExplicitNoCa;
+        // Some verifiers refuse an authority as a leaf, so a self-signed leaf says that it is none.
+        params.is_ca = match self.authority_too {
+            true => IsCa::Ca(rcgen::BasicConstraints::Unconstrained),
+            false => IsCa::ExplicitNoCa,
+        };
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match self.purpose {
             Purpose::Server => ExtendedKeyUsagePurpose::ServerAuth,

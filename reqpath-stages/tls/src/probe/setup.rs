@@ -9,6 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use super::stored::Stored;
 use super::watch::{KeyOnly, Watch};
 use crate::evidence::{Chain, Offer, TrustUsed};
 use crate::{SetupError, TlsOptions, Trust};
@@ -156,7 +157,8 @@ fn verifier(
                 let (file, count) = (bundle.name.clone(), bundle.authorities.len());
                 return Err(SetupError::NoAuthority { file, count });
             }
-            Ok((webpki(roots, options, provider)?, trust))
+            let verifier = webpki(roots, options, provider)?;
+            Ok((Arc::new(Stored::new(verifier, bundle.authorities.clone())), trust))
         }
         Trust::Platform => platform(options, provider),
     }
@@ -195,7 +197,7 @@ fn native(
         let why = loaded.errors.first().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
         return Err(SetupError::PlatformStore { why });
     }
-    Ok((webpki(roots, options, provider)?, trust))
+    Ok((Arc::new(Stored::new(webpki(roots, options, provider)?, loaded.certs)), trust))
 }
 
 /// The certificates that can be trusted; a store has always some that cannot be read.
