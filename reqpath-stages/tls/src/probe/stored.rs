@@ -13,7 +13,7 @@ use crate::evidence::{Reason, Verification};
 
 /// Trusts a server's own certificate that is in the store, an authority's or not.
 ///
-/// What signs itself and is in the store needs no path, and OpenSSL, with it curl, as well as Go and Java take it.
+/// What signs itself and is in the store needs no path: curl, Go and Java take it.
 /// The verifier beneath refuses it where it is marked as an authority's besides, as `openssl req -x509` marks all that
 /// it makes.
 #[derive(Debug)]
