@@ -340,9 +340,8 @@ fn the_demo_judges_every_road_as_it_was_broken() {
 #[test]
 fn the_answer_is_the_first_line_and_colours_are_for_terminals() {
     let gone = ClosedPort::reserve().unwrap();
-    let mut command = std::process::Command::new(REQPATH);
+    let mut command = reqpath();
     command.args(["trace", &format!("http://{}/", gone.address())]);
-    common::clean(&mut command);
     let text = run(command);
     let first = text.stdout.lines().next().unwrap_or_default();
     assert!(first.starts_with("died at server (tcp): ") && first.contains("[tcp.refused]"), "{first}");

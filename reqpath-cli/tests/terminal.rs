@@ -7,7 +7,7 @@ mod common;
 use std::net::TcpListener;
 use std::process::Command;
 
-use common::{REQPATH, Run, clean, run};
+use common::{REQPATH, Run, clean, reqpath, run};
 
 /// Takes a picture's lines back.
 const BACK: &str = "A\u{1b}[J";
@@ -26,7 +26,7 @@ fn on_a_terminal(arguments: &[String], environment: &[(&str, &str)]) -> Run {
     // Every word is a plain one: a path of the build, a flag, a URL.
     let line = [&[REQPATH.to_owned()], arguments].concat().join(" ");
     command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
-    command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
+    command.env("TERM", "xterm").envs(environment.iter().copied());
     run(command)
 }
 
@@ -60,14 +60,17 @@ fn who_wants_no_colours_gets_none() {
     // This terminal cannot take a line back.
     let seen = on_a_terminal(&arguments, &[("TERM", "dumb")]);
     assert!(!seen.stdout.contains("walking, ") && !seen.stdout.contains('\u{1b}'), "{:?}", seen.stdout);
+    // Nor can the log of a build, but it shows colours.
+    let seen = on_a_terminal(&arguments, &[("TERM", "dumb"), ("CI", "true")]);
+    assert!(!seen.stdout.contains("walking, ") && seen.stdout.starts_with('\u{1b}'), "{:?}", seen.stdout);
 }
 
 #[test]
 fn a_pipe_gets_the_report_alone() {
     let (_server, arguments) = silent();
-    let mut command = Command::new(REQPATH);
-    clean(&mut command);
-    command.args(&arguments).env("TERM", "xterm").env_remove("NO_COLOR");
+    let mut command = reqpath();
+    // A build's log is a pipe too: nobody forced colours on it.
+    command.args(&arguments).env("TERM", "xterm").env("CI", "true");
     let seen = run(command);
     assert!(seen.stdout.starts_with("died between client and server (http)"), "{}", seen.stdout);
     assert!(!seen.stdout.contains('\u{1b}') && seen.stderr.is_empty(), "{}{}", seen.stdout, seen.stderr);

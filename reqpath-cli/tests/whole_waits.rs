@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{REQPATH, Run, clean, reqpath, run};
+use common::{Run, reqpath, run};
 use reqpath_testkit::dns::{FakeDns, Zone};
 use reqpath_testkit::mock::{MockUpstream, Reply};
 use reqpath_testkit::real::{Nginx, require};
@@ -228,8 +228,7 @@ fn an_interrupt_gives_the_report_so_far_with_what_had_entered_further_in() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("road.yaml");
     fs::write(&file, road.yaml(", timeouts: {read: 60s}", "", "")).unwrap();
-    let mut command = Command::new(REQPATH);
-    clean(&mut command);
+    let mut command = reqpath();
     command.arg("trace").arg("-f").arg(&file).args(["--max-time", "60", "--json"]);
     let began = Instant::now();
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

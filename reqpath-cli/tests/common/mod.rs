@@ -29,17 +29,34 @@ pub(crate) struct Run {
     pub(crate) report: Value,
 }
 
-/// The program with a clean environment: no proxy settings of whoever runs the tests.
+/// What a program under test reads of the environment, and whoever runs the tests may have set: where
+/// a request is led, whom it trusts, and how the report looks (`CI` too says that colours are welcome).
+const SURROUNDINGS: [&str; 13] = [
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "CI",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "NO_COLOR",
+];
+
+/// The program with a clean environment: no settings of whoever runs the tests.
 pub(crate) fn reqpath() -> Command {
     let mut command = Command::new(REQPATH);
     clean(&mut command);
     command
 }
 
-/// Removes what could lead a request elsewhere.
+/// Removes what could lead a request elsewhere or make the report look otherwise.
 pub(crate) fn clean(command: &mut Command) {
-    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"]
-    {
+    for name in SURROUNDINGS {
         command.env_remove(name);
     }
 }
