@@ -15,6 +15,9 @@ use crate::arguments::FailOn;
 use crate::catalogue;
 use crate::error::Mistake;
 
+/// How much of a command is shown: one cut short cannot be run.
+const COMMAND: usize = 3000;
+
 pub(crate) use self::live::watched;
 pub(crate) use self::plan::{Ahead, Plan};
 

@@ -1,5 +1,6 @@
 //! `reqpath trace`: the main job.
 
+mod flags;
 mod path;
 mod request;
 mod road;

@@ -124,6 +124,11 @@ impl Case {
         hop.and_then(|hop| hop.expect.as_ref()).unwrap_or_else(|| self.target.expect())
     }
 
+    /// A command to run next, with the caller's [flags](crate::Flag) that it knows.
+    pub(crate) fn command(&self, about: &Subject, command: &str) -> String {
+        self.path.command(&self.target, about, command).into_owned()
+    }
+
     /// Whether requests of ours that enter at this hop go there without credentials that the one at the front has:
     /// being refused there proves nothing.
     #[must_use]

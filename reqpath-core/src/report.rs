@@ -199,6 +199,14 @@ impl Report {
         }
     }
 
+    /// The command with which a person sees the same as this observation, with the caller's
+    /// [flags](crate::Flag) that it knows; empty where there is none.
+    #[must_use]
+    pub fn source_of(&self, observation: &Observation) -> String {
+        let source = observation.source();
+        self.path.command(&self.target, &observation.subject, &source).into_owned()
+    }
+
     /// The schema of reports, as JSON Schema.
     #[must_use]
     pub fn json_schema() -> Value {

@@ -2,6 +2,7 @@
 
 mod builder;
 mod expectation;
+mod flag;
 mod header;
 mod scheme;
 mod stored;
@@ -16,6 +17,7 @@ use crate::{Micros, Scrubber, TargetError, redact_url};
 
 pub use self::builder::TargetBuilder;
 pub use self::expectation::{Expectation, StatusRange};
+pub use self::flag::{Flag, quoted};
 pub use self::header::Header;
 pub use self::scheme::Scheme;
 
@@ -57,6 +59,7 @@ struct Inner {
     max_time: Option<Micros>,
     max_redirects: u32,
     redirected_from: Vec<String>,
+    flags: Vec<Flag>,
     /// Secrets that others on the road send, and that may come back in an answer to this request.
     of_others: Option<Arc<Scrubber>>,
 }
@@ -117,6 +120,7 @@ impl Target {
             max_time: None,
             max_redirects: 0,
             redirected_from: Vec::new(),
+            flags: Vec::new(),
             of_others: None,
         }))
     }
@@ -125,6 +129,12 @@ impl Target {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// The URL as a word of a shell, without its secrets: for a command to run next.
+    #[must_use]
+    pub fn url_to_type(&self) -> String {
+        quoted(&redact_url(&self.0.url)).into_owned()
     }
 
     /// How the request is carried.
@@ -233,6 +243,12 @@ impl Target {
     #[must_use]
     pub fn redirected_from(&self) -> &[String] {
         &self.0.redirected_from
+    }
+
+    /// The flags with which a command line asks as the caller asked, for [commands to run next](Flag::repeated).
+    #[must_use]
+    pub fn flags(&self) -> &[Flag] {
+        &self.0.flags
     }
 
     /// Whether another target is the same origin: scheme, host and port.

@@ -9,7 +9,7 @@ use reqpath_core::{
 };
 use reqpath_stages::road::Timetable;
 
-use super::text;
+use super::{COMMAND, text};
 
 /// How many hops are shown.
 const HOPS: usize = 100;
@@ -44,7 +44,7 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue) -> String {
             .map(|ruled| format!("{}: {}", inert(&ruled.code, 80), inert(&ruled.because, WIDTH))),
     );
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
-        list(&mut out, "What would tell", what_would_tell.iter().map(|look| inert(look, WIDTH)));
+        list(&mut out, "What would tell", what_would_tell.iter().map(|look| inert(look, COMMAND)));
     }
     list(
         &mut out,
@@ -181,7 +181,7 @@ fn evidence(out: &mut String, report: &Report, finding: &Finding) {
             inert(&seen.subject.to_string(), 120),
             if brief.is_empty() { String::new() } else { format!(": {}", inert(&brief, WIDTH)) }
         );
-        let source = seen.source();
+        let source = report.source_of(seen);
         if !source.is_empty() && !sources.contains(&source) {
             sources.push(source);
         }
@@ -232,7 +232,7 @@ fn list(out: &mut String, title: &str, lines: impl ExactSizeIterator<Item = Stri
 
 /// Lines as they are to be typed. No line of theirs can end the block.
 fn block<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    let lines: Vec<String> = lines.map(|line| escape(line, 400)).collect();
+    let lines: Vec<String> = lines.map(|line| escape(line, COMMAND)).collect();
     let fence = "`".repeat(lines.iter().map(|line| longest_run(line)).max().unwrap_or(0).max(2) + 1);
     format!("{fence}sh\n{}\n{fence}\n", lines.join("\n"))
 }

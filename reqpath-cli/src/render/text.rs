@@ -6,6 +6,7 @@ use reqpath_core::{
     Catalogue, Finding, Observation, Report, Role, Subject, Tri, Trial, Verdict, Weight, escape, redact_url,
 };
 
+use super::COMMAND;
 use super::paint::{BAD, BOLD, DIM, GOOD, WARN, paint};
 use super::timeouts::timeouts;
 
@@ -35,14 +36,14 @@ pub(super) fn report(report: &Report, catalogue: &Catalogue, verbose: bool) -> S
     warnings(&mut out, report);
     ruled_out(&mut out, report);
     if let Some(Verdict::Unknown { what_would_tell, .. }) = &report.verdict {
-        list(&mut out, "what would tell", what_would_tell.iter().map(|look| escape(look, WIDTH)));
+        list(&mut out, "what would tell", what_would_tell.iter().map(|look| escape(look, COMMAND)));
     }
     list(
         &mut out,
         "could not look",
         report.errors.iter().map(|e| format!("{}: {}", escape(&e.stage, 40), escape(&e.message, WIDTH))),
     );
-    list(&mut out, "run next", report.next.iter().map(|command| escape(command, 400)));
+    list(&mut out, "run next", report.next.iter().map(|command| escape(command, COMMAND)));
     if verbose {
         observations(&mut out, report);
     }
@@ -269,9 +270,9 @@ fn evidence(out: &mut String, report: &Report, finding: &Finding) {
         };
         let brief = escape(&observation.brief(), WIDTH);
         let _ = writeln!(out, "  evidence {id} {} {brief}", paint(DIM, escape(observation.kind(), 60)));
-        let source = observation.source();
+        let source = report.source_of(observation);
         if !source.is_empty() {
-            let _ = writeln!(out, "           {}", paint(DIM, format!("$ {}", escape(&source, 400))));
+            let _ = writeln!(out, "           {}", paint(DIM, format!("$ {}", escape(&source, COMMAND))));
         }
     }
 }

@@ -10,6 +10,8 @@ use reqpath_stages::path::PathFile;
 use crate::arguments::{RequestArguments, TraceArguments};
 use crate::error::Mistake;
 
+use super::flags;
+
 /// The largest body that is sent.
 const BODY_LIMIT_MIB: u64 = 16;
 
@@ -46,7 +48,7 @@ pub(super) fn target(arguments: &TraceArguments, file: Option<&PathFile>) -> Res
         expect.status.clone_from(&request.expect_status);
         builder = builder.expect(expect);
     }
-    Ok(builder.build())
+    Ok(flags::told(builder, arguments)?.build())
 }
 
 fn headers(
@@ -73,7 +75,7 @@ fn headers(
 }
 
 /// `Name: value`, or `Name;` for a header without a value, as curl has it.
-fn split(header: &str) -> Result<(&str, &str), Mistake> {
+pub(super) fn split(header: &str) -> Result<(&str, &str), Mistake> {
     if let Some((name, value)) = header.split_once(':') {
         return Ok((name.trim_end(), value.trim()));
     }

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Case, Catalogue, Cause, Decline, Finding, ProbeError, Role, RuledOut, Scope, Subject};
+use crate::{Case, Catalogue, Cause, Decline, Finding, Look, ProbeError, Role, RuledOut, Scope, Subject};
 
 use super::deaths::{Deaths, End};
 
@@ -106,10 +106,16 @@ impl Found {
                     Ok(mut finding) => {
                         finding.code = Cow::Borrowed(cause.code);
                         finding.blames = finding.blames.or(Some(cause.blames));
+                        for command in &mut finding.next {
+                            *command = case.command(&finding.subject, command);
+                        }
                         list.push((cause, finding));
                     }
-                    Err(Decline::Needs(look)) if needed.len() < MOST_LOOKS && !needed.contains(&look.0) => {
-                        needed.push(look.0);
+                    Err(Decline::Needs(Look(look))) if needed.len() < MOST_LOOKS => {
+                        let look = Cow::Owned(case.command(at, &look));
+                        if !needed.contains(&look) {
+                            needed.push(look);
+                        }
                     }
                     Err(_) => {}
                 }

@@ -9,6 +9,8 @@ mod sound;
 mod source;
 mod timeouts;
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,7 +23,7 @@ pub use self::sends::Sends;
 pub use self::sound::Unsound;
 pub use self::source::Source;
 pub use self::timeouts::Timeouts;
-use crate::{HopId, Subject};
+use crate::{Flag, HopId, Subject, Target};
 
 /// The hops a request is meant to take, outermost first.
 ///
@@ -71,6 +73,18 @@ impl Path {
     pub fn front(&self) -> Option<Subject> {
         let mut road = self.road();
         Some(Subject::leg(&road.next()?.id, &road.next()?.id))
+    }
+
+    /// A command about this subject, with the caller's flags that it knows.
+    ///
+    /// What enters further in is led and trusted as the path says, whatever the caller said of his own requests.
+    pub(crate) fn command<'a>(&self, target: &Target, about: &Subject, command: &'a str) -> Cow<'a, str> {
+        let first = self.hops.first().map(|client| &client.id);
+        let further_in = about.as_leg().is_some_and(|leg| first.is_some_and(|client| leg.from != *client));
+        match further_in && !command.starts_with("reqpath ") {
+            true => Cow::Borrowed(command),
+            false => Flag::repeated(target.flags(), command),
+        }
     }
 
     /// The hops of the main road, in order: without branches, and without what redirects led to.

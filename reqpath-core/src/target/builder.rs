@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::header::is_token;
-use super::{Expectation, Header, Inner, Target};
+use super::{Expectation, Flag, Header, Inner, Target};
 use crate::{Micros, TargetError};
 
 /// Describes a request, step by step.
@@ -88,6 +88,15 @@ impl TargetBuilder {
     #[must_use]
     pub fn redirected_from(mut self, urls: Vec<String>) -> Self {
         self.0.redirected_from = urls;
+        self
+    }
+
+    /// One more [flag](Flag) with which the caller asked: commands to run next repeat it.
+    ///
+    /// It is stored and shown as it is given: no secrets.
+    #[must_use]
+    pub fn flag(mut self, name: impl Into<String>, value: Option<&str>) -> Self {
+        self.0.flags.push(Flag::new(name, value));
         self
     }
 

@@ -57,8 +57,9 @@ impl Header {
         self.shown() == REDACTED
     }
 
-    /// The value as it may be stored.
-    fn shown(&self) -> Cow<'_, str> {
+    /// The value as it may be stored and shown.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, str> {
         if self.marked { Cow::Borrowed(REDACTED) } else { shown(&self.name, &self.value) }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Expectation, Header, Target};
+use super::{Expectation, Flag, Header, Target};
 use crate::secret::REDACTED;
 use crate::{Micros, redact_url};
 
@@ -35,6 +35,9 @@ pub(crate) struct Wire {
     /// The URLs that led here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     redirected_from: Vec<String>,
+    /// The flags with which a command line asks as the caller asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<Flag>,
 }
 
 fn get() -> String {
@@ -56,6 +59,7 @@ impl Serialize for Target {
             max_time_us: self.0.max_time,
             max_redirects: self.0.max_redirects,
             redirected_from: self.0.redirected_from.clone(),
+            flags: self.0.flags.clone(),
         }
         .serialize(serializer)
     }
@@ -75,6 +79,7 @@ impl<'de> Deserialize<'de> for Target {
         inner.max_time = wire.max_time_us;
         inner.max_redirects = wire.max_redirects;
         inner.redirected_from = wire.redirected_from;
+        inner.flags = wire.flags;
         Ok(Self(Arc::new(inner)))
     }
 }

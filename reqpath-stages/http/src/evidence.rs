@@ -12,7 +12,6 @@ mod tunnel;
 
 pub use self::asked::Asked;
 pub use self::clock::Clock;
-pub(crate) use self::exchange::quoted;
 pub use self::exchange::{Body, Closed, Coding, End, Exchange, Protocol};
 pub(crate) use self::headers::FEW;
 pub use self::headers::{Headers, MOST_HEADERS, MOST_VALUE};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqpath_core::{Endpoint, Far, FarRequest, Header, Micros, Permit, Unavailable, redact_url};
+use reqpath_core::{Endpoint, Far, FarRequest, Header, Micros, Permit, Unavailable, quoted, redact_url};
 
 use crate::place::Here;
 use crate::system;
@@ -106,7 +106,7 @@ impl FarCommand {
         words.extend(["--".to_owned(), target.url().to_owned()]);
         if self.shell {
             let arguments = words.split_off(self.command.len());
-            words.extend(arguments.iter().map(|word| quoted(word)));
+            words.extend(arguments.iter().map(|word| quoted(word).into_owned()));
         }
         Ok(words)
     }
@@ -127,11 +127,6 @@ impl Far for FarCommand {
         }
         Ok(printed)
     }
-}
-
-/// One word for a shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The time of the request itself.

@@ -190,7 +190,13 @@ fn a_client_certificate_is_shown_when_asked_for() {
     let report = trace(options, NAME, mock.address());
     assert_reached(&report);
     assert!(handshake(&report, Purpose::Road).certificate_sent);
-    assert_eq!(mock.connections()[0].tls.as_ref().unwrap().client_certificates.len(), 1);
+    // The server's last word is on its way before it notes what it was shown.
+    assert!(mock.wait_until(Duration::from_secs(10), |seen| {
+        seen.connections
+            .iter()
+            .filter_map(|one| one.tls.as_ref())
+            .any(|tls| tls.client_certificates.len() == 1)
+    }));
     let json = reqpath_core::serde_json::to_string(&report).unwrap();
     assert!(!json.contains("PRIVATE KEY"));
 }

@@ -1,7 +1,7 @@
 //! `client.deadline_too_short`
 
 use reqpath_core::{
-    Behind, Case, Decline, End, Finding, Left, Micros, Phase, Role, Scope, Subject, Trial, cause, redact_url,
+    Behind, Case, Decline, End, Finding, Left, Micros, Phase, Role, Scope, Subject, Trial, cause,
 };
 
 cause! {
@@ -58,7 +58,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let over = over(&trial).ok_or(Decline::Absent)?;
     let (limit, leg) = (over.limit, at.whole_leg());
     let Some(patient) = case.of::<Trial>(&leg).find(|trial| trial.role == Role::Patient) else {
-        return Err(Decline::needs(format!("reqpath trace --deadline {} …", seconds(limit, 10))));
+        let url = case.target().url_to_type();
+        return Err(Decline::needs(format!("reqpath trace {url} --deadline {}", seconds(limit, 10))));
     };
     if patient.left != Left::Alive {
         let because =
@@ -79,13 +80,13 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         within.unwrap_or_default(),
     );
     let flag = if over.connecting { "--connect-timeout" } else { "--max-time" };
-    let url = redact_url(case.target().url());
+    let url = case.target().url_to_type();
     Ok(Finding::new(at, &patient, summary)
         .behind(Behind::SILENCE)
         .citing(&trial)
-        .next(format!("curl -v {flag} {} '{url}'", seconds(taken, 2)))
+        .next(format!("curl -v {flag} {} {url}", seconds(taken, 2)))
         .next(format!(
-            "curl -so /dev/null -w '%{{time_connect}} %{{time_starttransfer}} %{{time_total}}\\n' '{url}'"
+            "curl -so /dev/null -w '%{{time_connect}} %{{time_starttransfer}} %{{time_total}}\\n' {url}"
         )))
 }
 

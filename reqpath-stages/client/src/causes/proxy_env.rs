@@ -1,6 +1,6 @@
 //! `client.proxy_env`
 
-use reqpath_core::{Case, Decline, End, Evidence, Finding, Role, Scope, Subject, Trial, cause, redact_url};
+use reqpath_core::{Case, Decline, End, Evidence, Finding, Role, Scope, Subject, Trial, cause, quoted};
 
 use crate::Environment;
 
@@ -61,9 +61,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         return Err(Decline::not(environment.brief(), &environment));
     };
     let target = case.target();
-    let url = redact_url(target.url());
+    let url = target.url_to_type();
     let Some(direct) = case.of::<Trial>(&leg).find(|trial| trial.role == Role::Direct) else {
-        return Err(Decline::needs(format!("curl -v --noproxy '*' '{url}'")));
+        return Err(Decline::needs(format!("curl -v --noproxy '*' {url}")));
     };
     if direct.died() {
         return Err(Decline::not(
@@ -72,7 +72,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         ));
     }
     if direct.left != reqpath_core::Left::Alive {
-        return Err(Decline::needs(format!("curl -v --noproxy '*' '{url}'")));
+        return Err(Decline::needs(format!("curl -v --noproxy '*' {url}")));
     }
     let mut summary = format!(
         "`{}` sends this request through {}, where it died in {}; straight to {} it lives",
@@ -93,7 +93,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     Ok(Finding::new(at, &environment, summary)
         .citing(&direct)
         .citing(&trial)
-        .next(format!("curl -v --noproxy '*' '{url}'"))
-        .next(format!("curl -v -x '{}' '{url}'", proxy.url))
+        .next(format!("curl -v --noproxy '*' {url}"))
+        .next(format!("curl -v -x {} {url}", quoted(&proxy.url)))
         .next(format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}{}\"", target.host())))
 }

@@ -168,7 +168,7 @@ fn host(url: &str) -> String {
 }
 
 fn clocks(case: &Case) -> Decline {
-    let url = crate::evidence::quoted(&reqpath_core::redact_url(case.target().url()));
+    let url = case.target().url_to_type();
     Decline::needs(format!(
         "reqpath trace {url} --clock-from http://ONE/ --clock-from http://ANOTHER/   # is our clock right?"
     ))

@@ -1,9 +1,9 @@
 //! `tls.plaintext_to_tls`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause, quoted};
 
 use super::met::{asked, exchange, otherwise, peer};
-use crate::evidence::{Exchange, quoted};
+use crate::evidence::Exchange;
 
 /// What servers answer in plain text on their TLS port: nginx, Apache httpd, Go, and others alike.
 const TEXTS: [&str; 4] = [

@@ -1,8 +1,8 @@
 //! `http.response.redirect_loop`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause};
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause, quoted};
 
-use crate::evidence::{Redirect, quoted};
+use crate::evidence::Redirect;
 
 /// How many steps of a chain are shown.
 const SHOWN: usize = 6;

@@ -1,9 +1,9 @@
 //! `client.stale_connection`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause};
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause, quoted};
 
 use super::met::otherwise;
-use crate::evidence::{Exchange, Reuse, ReuseOutcome, quoted};
+use crate::evidence::{Exchange, Reuse, ReuseOutcome};
 
 cause! {
     /// A connection that was used again lost the request: the far side, or something between, had

@@ -63,7 +63,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if !paused && !trickled {
         return Err(Decline::needs(format!(
             "reqpath trace {} --max-time {}   # it was still flowing: {} bytes in {}, no pause above {gap}",
-            crate::evidence::quoted(&seen.request.url()),
+            reqpath_core::quoted(&seen.request.url()),
             Micros(lasted).duration().as_secs().saturating_mul(10).max(10),
             body.received,
             Micros(lasted),

@@ -52,7 +52,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let summary = format!("{} {said} for {waited} after {}", peer(&seen), asked(&seen));
     let finding = Finding::new(at, &seen, summary)
         .behind(Behind::SILENCE)
-        .next(format!("reqpath trace {} --max-time 60", crate::evidence::quoted(&seen.request.url())))
+        .next(format!("reqpath trace {} --max-time 60", reqpath_core::quoted(&seen.request.url())))
         .next(seen.curl());
     Ok(match &seen.first_bytes {
         Some(bytes) => finding.error(bytes.clone()),

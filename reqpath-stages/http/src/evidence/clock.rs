@@ -37,6 +37,6 @@ impl Evidence for Clock {
     }
 
     fn source(&self, _: &Subject) -> String {
-        format!("date -u; curl -sI {} | grep -i ^date", super::exchange::quoted(&self.peer))
+        format!("date -u; curl -sI {} | grep -i ^date", reqpath_core::quoted(&self.peer))
     }
 }

@@ -1,6 +1,6 @@
 //! One request and its answer.
 
-use reqpath_core::{Evidence, Micros, Subject};
+use reqpath_core::{Evidence, Micros, Subject, quoted};
 use serde::{Deserialize, Serialize};
 
 use super::{Asked, Headers};
@@ -288,10 +288,11 @@ impl Exchange {
     /// what the URL says, and the URL.
     #[must_use]
     pub fn curl_target(&self) -> String {
-        let url = quoted(&self.request.url());
+        let url = self.request.url();
+        let url = quoted(&url);
         match &self.entered_at {
             Some(at) => format!("--connect-to {} {url}", quoted(&format!("::{at}"))),
-            None => url,
+            None => url.into_owned(),
         }
     }
 }
@@ -335,11 +336,6 @@ impl Evidence for Exchange {
         }
         parts.join(", ")
     }
-}
-
-/// The text as one word of a shell.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn is_zero(number: &u32) -> bool {

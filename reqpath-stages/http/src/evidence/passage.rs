@@ -165,5 +165,5 @@ impl Evidence for Passage {
 
 /// How a person reads a log of this name: a file, or a command.
 fn source_of(log: &str) -> String {
-    if log.starts_with('/') { format!("tail {}", super::quoted(log)) } else { log.to_owned() }
+    if log.starts_with('/') { format!("tail {}", reqpath_core::quoted(log)) } else { log.to_owned() }
 }

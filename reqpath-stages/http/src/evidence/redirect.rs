@@ -36,7 +36,7 @@ impl Evidence for Redirect {
     const KIND: &'static str = "http.redirect";
 
     fn source(&self, _: &Subject) -> String {
-        format!("curl -sI {}", super::exchange::quoted(&self.from))
+        format!("curl -sI {}", reqpath_core::quoted(&self.from))
     }
 
     fn brief(&self) -> String {

@@ -103,7 +103,7 @@ impl Evidence for Reuse {
     }
 
     fn source(&self, _: &Subject) -> String {
-        let url = super::exchange::quoted(&self.url);
+        let url = reqpath_core::quoted(&self.url);
         match self.idle_us.duration().as_secs() {
             0 => format!("curl -sv -o /dev/null {url} -o /dev/null {url}"),
             // curl has no pause of its own between two URLs; its rate limit makes one.

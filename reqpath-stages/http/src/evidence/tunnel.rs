@@ -51,7 +51,7 @@ impl TunnelAnswer {
     /// The command that asks the same.
     #[must_use]
     pub fn curl(&self) -> String {
-        let proxy = super::exchange::quoted(&self.proxy);
+        let proxy = reqpath_core::quoted(&self.proxy);
         format!("curl -sv -o /dev/null -x {proxy} https://{}/", self.to)
     }
 }

@@ -1,6 +1,6 @@
 //! `client.deadline_exceeds_nothing`
 
-use reqpath_core::{Case, Decline, End, Finding, Micros, Scope, Subject, cause, redact_url};
+use reqpath_core::{Case, Decline, End, Finding, Micros, Scope, Subject, cause};
 
 use super::met::declared;
 use crate::timetable::{Patience, Timetable};
@@ -55,7 +55,7 @@ fn recognise(case: &Case, _: &Subject) -> Result<Finding, Decline> {
     });
     let bounded = bounded.unwrap_or_else(|| "nothing behind it is declared to give up either".to_owned());
     let summary = format!("the caller has no deadline; {bounded}");
-    let url = redact_url(case.target().url());
+    let url = case.target().url_to_type();
     Ok(Finding::new(&Subject::Path, &declared, summary)
-        .next(format!("curl -so /dev/null -w '%{{time_total}}\\n' --max-time 60 '{url}'")))
+        .next(format!("curl -so /dev/null -w '%{{time_total}}\\n' --max-time 60 {url}")))
 }

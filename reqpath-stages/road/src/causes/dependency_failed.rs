@@ -1,7 +1,7 @@
 //! `pod.dependency_failed`
 
 use reqpath_core::{
-    Case, Decline, End as Blame, Finding, Hop, HopKind, Role, Scope, Seen, Subject, Trial, cause,
+    Case, Decline, End as Blame, Finding, Hop, HopKind, Role, Scope, Seen, Subject, Trial, cause, quoted,
 };
 use reqpath_http::Exchange;
 use reqpath_tcp::Attempt;
@@ -110,9 +110,11 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         }
     };
     let address = case.of::<Attempt>(at).find_map(|attempt| attempt.subject().address());
-    Ok(match address {
-        Some(peer) => finding.next(format!("nc -vz {} {}", peer.ip(), peer.port())),
-        None => finding.next(format!("reqpath trace http://{}/", hop.id)),
+    Ok(match (address, hop.addresses.first()) {
+        (Some(peer), _) => finding.next(format!("nc -vz {} {}", peer.ip(), peer.port())),
+        // Its name has no address.
+        (None, Some(endpoint)) => finding.next(format!("getent hosts {}", quoted(&endpoint.host))),
+        (None, None) => finding,
     })
 }
 

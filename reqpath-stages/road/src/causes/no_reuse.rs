@@ -1,6 +1,6 @@
 //! `client.no_reuse`
 
-use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause, redact_url};
+use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause};
 use reqpath_http::{Reuse, ReuseOutcome};
 use reqpath_tcp::Attempt;
 
@@ -67,7 +67,7 @@ fn recognise(case: &Case, _: &Subject) -> Result<Finding, Decline> {
         format!("; opening one takes {}, and the handshakes come on top", attempt.elapsed_us)
     });
     let summary = format!("the caller keeps no connection for its next request{allowed}{price}");
-    let url = redact_url(case.target().url());
+    let url = case.target().url_to_type();
     let mut finding = Finding::new(&Subject::Path, &declared, summary);
     if let Some(answered) = answered {
         finding = finding.citing(answered);
@@ -75,5 +75,5 @@ fn recognise(case: &Case, _: &Subject) -> Result<Finding, Decline> {
     if let Some(opening) = &opening {
         finding = finding.citing(opening);
     }
-    Ok(finding.next(format!("curl -sv -o /dev/null '{url}' -o /dev/null '{url}' 2>&1 | grep -i re-us")))
+    Ok(finding.next(format!("curl -sv -o /dev/null {url} -o /dev/null {url} 2>&1 | grep -i re-us")))
 }

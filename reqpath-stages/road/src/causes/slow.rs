@@ -100,8 +100,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if !waited.answered && !matches!(limit, Limit::Budget(_)) {
         // Silence may be the network's as well as the application's: an answer in the end would tell.
         let seconds = waited.time.0.saturating_mul(10).div_ceil(1_000_000).max(1);
+        let url = case.target().url_to_type();
         return Err(Decline::needs(format!(
-            "reqpath trace --max-time {seconds} …: whether {} answers",
+            "reqpath trace {url} --max-time {seconds}   # whether {} answers",
             hop.id
         )));
     }

@@ -82,10 +82,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             "none of the {n} IPv{broken} addresses answers ({words}); over IPv{fine}, {alive_peer} does"
         ),
     };
-    let url = reqpath_core::redact_url(case.target().url());
+    let url = case.target().url_to_type();
     Ok(Finding::new(at, dead, summary)
         .citing(alive)
         .error(words)
-        .next(format!("curl -{broken} -v '{url}'"))
+        .next(format!("curl -{broken} -v {url}"))
         .next(format!("dig +short {} {}", case.target().host(), if v4_broken { "A" } else { "AAAA" })))
 }

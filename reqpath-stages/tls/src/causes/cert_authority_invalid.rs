@@ -2,7 +2,7 @@ use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, unless};
 use super::untrusted::{Untrusted, top, untrusted};
-use crate::command::{openssl, quoted};
+use crate::command::openssl;
 use crate::evidence::{Completion, Handshake, Reason, Verification};
 
 cause! {
@@ -78,9 +78,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if let Some(completion) = case.of::<Completion>(at).next() {
         finding = finding.citing(&completion);
         if completion.verification.is_none() && top(&seen).is_some_and(|top| !top.issuer_urls.is_empty()) {
-            let url = reqpath_core::redact_url(case.target().url());
-            finding = finding
-                .next(format!("reqpath trace {} --fetch-aia   # is a certificate left out?", quoted(&url)));
+            let url = case.target().url_to_type();
+            finding = finding.next(format!("reqpath trace {url} --fetch-aia   # is a certificate left out?"));
         }
     }
     Ok(finding)

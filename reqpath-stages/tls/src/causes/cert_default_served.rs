@@ -1,7 +1,7 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{doubtful, made, unless};
-use crate::command::{openssl, quoted};
+use crate::command::openssl;
 use crate::evidence::{Handshake, Purpose};
 
 cause! {
@@ -71,10 +71,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         ));
     }
     let needs_known = || {
-        let url = case.target().url();
+        let url = case.target().url_to_type();
         Decline::needs(format!(
-            "reqpath trace {} --known-name NAME   # NAME being one this server does serve",
-            quoted(&reqpath_core::redact_url(url))
+            "reqpath trace {url} --known-name NAME   # NAME being one this server does serve"
         ))
     };
     let known = made(case, at, Purpose::KnownName).ok_or_else(needs_known)?;

@@ -2,7 +2,7 @@ use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, unless};
 use super::untrusted::{Untrusted, top, untrusted};
-use crate::command::{openssl, quoted};
+use crate::command::openssl;
 use crate::evidence::{Completion, Reason, Verification};
 
 cause! {
@@ -67,9 +67,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
                     format!("with the certificate of `{issuer}` added still no path leads to the store");
                 return Err(Decline::not(because, &tried));
             }
-            let url = reqpath_core::redact_url(case.target().url());
+            let url = case.target().url_to_type();
             return Err(Decline::needs(match top.issuer_urls.is_empty() {
-                false => format!("reqpath trace {} --fetch-aia", quoted(&url)),
+                false => format!("reqpath trace {url} --fetch-aia"),
                 true => format!(
                     "the certificate of `{issuer}`, if it is an intermediate that the server left out"
                 ),

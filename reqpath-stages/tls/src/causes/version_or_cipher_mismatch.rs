@@ -60,7 +60,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let port = seen.subject().address().map_or(443, |peer| peer.port());
     Ok(Finding::new(at, &seen, summary)
         .error(error(&seen))
-        .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", crate::command::quoted(&seen.host)))
+        .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
         .next(format!("{} -tls1_1", openssl(&seen, seen.subject()).replace(" </dev/null", ""))))
 }
 

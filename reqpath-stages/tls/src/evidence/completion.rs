@@ -1,8 +1,7 @@
-use reqpath_core::{Evidence, Subject};
+use reqpath_core::{Evidence, Subject, quoted};
 use serde::{Deserialize, Serialize};
 
 use super::verification::Verification;
-use crate::command::quoted;
 
 /// Whether the chain leads to the store once the certificate that is missing in it is added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,181 @@
+//! How a command line asks as the caller asked.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The flags that curl has too, with the same meaning: they lead a request, or say whom it trusts.
+const OF_CURL: [&str; 10] =
+    ["-4", "-6", "-k", "--http1.1", "--cacert", "--cert", "--key", "--crlfile", "--resolve", "--connect-to"];
+
+/// How many flags are repeated, and how long all of them together: a report may hold any number.
+const MOST: usize = 32;
+const LONGEST: usize = 2048;
+
+/// A flag of this project's program with which the caller led the request or described it.
+///
+/// Commands to run next [repeat](Flag::repeated) it: without the caller's `--resolve` they would ask
+/// somebody else. Limits of time are no such flags, as a command often raises them.
+///
+/// ```
+/// use reqpath_core::{Flag, Target};
+///
+/// let target = Target::builder("https://shop.example/")?.flag("--cacert", Some("our ca.pem")).build();
+/// let flags = target.flags();
+/// assert_eq!(Flag::repeated(flags, "curl -sv 'https://shop.example/'"),
+///     "curl --cacert 'our ca.pem' -sv 'https://shop.example/'");
+/// assert_eq!(Flag::repeated(flags, "dig shop.example"), "dig shop.example");
+/// # Ok::<(), reqpath_core::TargetError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Flag {
+    /// Its name, as typed: `--resolve`, `-4`.
+    pub name: String,
+    /// Its value, without what a shell needs around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+impl Flag {
+    /// A flag, and its value if it has one.
+    #[must_use]
+    pub fn new(name: impl Into<String>, value: Option<&str>) -> Self {
+        Self { name: name.into(), value: value.map(str::to_owned) }
+    }
+
+    /// The command, with the flags that it knows and does not have.
+    ///
+    /// `reqpath trace …` is given all of them, `curl …` those that mean the same there.
+    /// Any other command stays as it is.
+    #[must_use]
+    pub fn repeated<'a>(flags: &[Self], command: &'a str) -> Cow<'a, str> {
+        const OURS: &str = "reqpath trace";
+        let start = ["curl", OURS]
+            .into_iter()
+            .find(|start| command.strip_prefix(start).is_some_and(|rest| rest.starts_with(' ')));
+        let (Some(start), false) = (start, flags.is_empty()) else { return Cow::Borrowed(command) };
+        let rest = &command[start.len()..];
+        let has = |name: &str| rest.split(' ').any(|word| word == name);
+        let mut repeated = start.to_owned();
+        for flag in flags.iter().take(MOST).filter(|flag| flag.is_sound() && !has(&flag.name)) {
+            if start == OURS || OF_CURL.contains(&&*flag.name) {
+                let _ = write!(repeated, " {flag}");
+            }
+        }
+        // Half of them would ask somebody else again.
+        if repeated.len() > LONGEST {
+            return Cow::Borrowed(command);
+        }
+        repeated.push_str(rest);
+        Cow::Owned(repeated)
+    }
+
+    /// Whether it may stand in a command: a report is anybody's, and a shell does what it reads.
+    fn is_sound(&self) -> bool {
+        let letters = self.name.trim_start_matches('-');
+        let dashes = self.name.len() - letters.len();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        matches!(dashes, 1 | 2)
+            && !letters.is_empty()
+            && letters.bytes().all(plain)
+            && self.value.as_deref().is_none_or(|value| !value.contains(char::is_control))
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.value {
+            Some(value) => write!(f, " {}", quoted(value)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One word for a shell, quoted where it must be. A URL always is: of all words it is the one people change.
+///
+/// ```
+/// use reqpath_core::quoted;
+///
+/// assert_eq!(quoted("ca.pem"), "ca.pem");
+/// assert_eq!(quoted("http://a.test/"), "'http://a.test/'");
+/// assert_eq!(quoted("$(id)"), "'$(id)'");
+/// ```
+#[must_use]
+pub fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.contains("://") {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Vec<Flag> {
+        vec![
+            Flag::new("-k", None),
+            Flag::new("--connect-to", Some("a.test:443:b.test:8443")),
+            Flag::new("--dns-server", Some("192.0.2.53")),
+            Flag::new("-H", Some("Accept-Language: de")),
+        ]
+    }
+
+    #[test]
+    fn each_program_is_given_the_flags_it_knows() {
+        assert_eq!(
+            Flag::repeated(&flags(), "reqpath trace 'https://a.test/' --max-time 60"),
+            "reqpath trace -k --connect-to a.test:443:b.test:8443 --dns-server 192.0.2.53 \
+             -H 'Accept-Language: de' 'https://a.test/' --max-time 60"
+        );
+        assert_eq!(
+            Flag::repeated(&flags(), "curl -sv 'https://a.test/' | head"),
+            "curl -k --connect-to a.test:443:b.test:8443 -sv 'https://a.test/' | head"
+        );
+        for other in ["curlew -k", "reqpath tracer", "date -u; curl -sI x", "nc -vz 192.0.2.7 443", ""] {
+            assert_eq!(Flag::repeated(&flags(), other), other);
+        }
+        assert_eq!(Flag::repeated(&[], "curl x"), "curl x");
+    }
+
+    #[test]
+    fn what_the_command_says_itself_counts() {
+        assert_eq!(
+            Flag::repeated(&flags(), "curl --connect-to ::192.0.2.7:80 'http://a.test/'"),
+            "curl -k --connect-to ::192.0.2.7:80 'http://a.test/'"
+        );
+    }
+
+    #[test]
+    fn nothing_a_report_says_becomes_a_command() {
+        let hostile = [
+            Flag::new("-k; id", None),
+            Flag::new("--resolve", Some("'; id; '")),
+            Flag::new("--cacert", Some("a\nid")),
+            Flag::new("-o", Some("/etc/passwd")),
+            Flag::new("$(id)", None),
+            Flag::new("", None),
+            Flag::new("--", None),
+        ];
+        assert_eq!(Flag::repeated(&hostile, "curl x"), r"curl --resolve ''\''; id; '\''' x");
+        let long = vec![Flag::new("--resolve", Some(&"x".repeat(3000)))];
+        assert_eq!(Flag::repeated(&long, "curl x"), "curl x");
+        let many = vec![Flag::new("-4", None); 10_000];
+        assert!(Flag::repeated(&many, "curl x").len() < 200);
+    }
+
+    #[test]
+    fn nothing_a_peer_says_becomes_a_word() {
+        assert_eq!(quoted("a.test:443"), "a.test:443");
+        assert_eq!(quoted("http://a.test/'; rm -rf ~; '"), r"'http://a.test/'\''; rm -rf ~; '\'''");
+        assert_eq!(quoted("$(id)"), "'$(id)'");
+        assert_eq!(quoted("[2001:db8::7]:443"), "'[2001:db8::7]:443'");
+        assert_eq!(quoted(""), "''");
+    }
+}
