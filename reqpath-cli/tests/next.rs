@@ -103,6 +103,10 @@ fn commands_to_run_next_ask_as_the_caller_asked() {
     let again = typed(&commands[1], server.folder.path());
     assert_eq!(again.status, 0, "{commands:?}: {}", again.stderr);
     assert_eq!(server.mock.request_count(), before + 2);
+    let asked = server.mock.requests();
+    let asked = asked.last().unwrap();
+    assert_eq!((asked.method.as_str(), asked.header("x-tenant")), ("POST", Some("acme & co")));
+    assert_eq!(&asked.body[..], b"{}");
 
     // What was stored is judged to the same commands, and shown with them.
     let file = server.folder.path().join("report.json");

@@ -83,7 +83,7 @@ impl Path {
         let further_in = about.as_leg().is_some_and(|leg| first.is_some_and(|client| leg.from != *client));
         match further_in && !command.starts_with("reqpath ") {
             true => Cow::Borrowed(command),
-            false => Flag::repeated(target.flags(), command),
+            false => Flag::repeated(target, command),
         }
     }
 

@@ -6,9 +6,13 @@ use std::fmt::{self, Write as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The flags that curl has too, with the same meaning: they lead a request, or say whom it trusts.
-const OF_CURL: [&str; 10] =
+use super::Target;
+
+/// The flags that curl has too, with the same meaning: they lead any request, or say whom it trusts.
+const LEADING: [&str; 10] =
     ["-4", "-6", "-k", "--http1.1", "--cacert", "--cert", "--key", "--crlfile", "--resolve", "--connect-to"];
+/// Those that describe this very request.
+const DESCRIBING: [&str; 3] = ["-X", "-H", "-d"];
 
 /// How many flags are repeated, and how long all of them together: a report may hold any number.
 const MOST: usize = 32;
@@ -23,10 +27,9 @@ const LONGEST: usize = 2048;
 /// use reqpath_core::{Flag, Target};
 ///
 /// let target = Target::builder("https://shop.example/")?.flag("--cacert", Some("our ca.pem")).build();
-/// let flags = target.flags();
-/// assert_eq!(Flag::repeated(flags, "curl -sv 'https://shop.example/'"),
+/// assert_eq!(Flag::repeated(&target, "curl -sv 'https://shop.example/'"),
 ///     "curl --cacert 'our ca.pem' -sv 'https://shop.example/'");
-/// assert_eq!(Flag::repeated(flags, "dig shop.example"), "dig shop.example");
+/// assert_eq!(Flag::repeated(&target, "dig shop.example"), "dig shop.example");
 /// # Ok::<(), reqpath_core::TargetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,12 +49,13 @@ impl Flag {
         Self { name: name.into(), value: value.map(str::to_owned) }
     }
 
-    /// The command, with the flags that it knows and does not have.
+    /// The command, with the flags of this request that it knows and does not have.
     ///
-    /// `reqpath trace …` is given all of them, `curl …` those that mean the same there.
-    /// Any other command stays as it is.
+    /// `reqpath trace …` is given all of them, `curl …` those that mean the same there, and those that describe
+    /// the request only where it asks for the request's URL. Any other command stays as it is.
     #[must_use]
-    pub fn repeated<'a>(flags: &[Self], command: &'a str) -> Cow<'a, str> {
+    pub fn repeated<'a>(target: &Target, command: &'a str) -> Cow<'a, str> {
+        let flags = target.flags();
         const OURS: &str = "reqpath trace";
         let start = ["curl", OURS]
             .into_iter()
@@ -59,9 +63,13 @@ impl Flag {
         let (Some(start), false) = (start, flags.is_empty()) else { return Cow::Borrowed(command) };
         let rest = &command[start.len()..];
         let has = |name: &str| rest.split(' ').any(|word| word == name);
+        // curl takes no body where it is told to ask for the head alone.
+        let head = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('I');
+        let same = start == OURS || rest.contains(&target.url_to_type()) && !rest.split(' ').any(head);
         let mut repeated = start.to_owned();
         for flag in flags.iter().take(MOST).filter(|flag| flag.is_sound() && !has(&flag.name)) {
-            if start == OURS || OF_CURL.contains(&&*flag.name) {
+            let name = &*flag.name;
+            if start == OURS || LEADING.contains(&name) || same && DESCRIBING.contains(&name) {
                 let _ = write!(repeated, " {flag}");
             }
         }
@@ -118,55 +126,65 @@ pub fn quoted(word: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn flags() -> Vec<Flag> {
-        vec![
-            Flag::new("-k", None),
-            Flag::new("--connect-to", Some("a.test:443:b.test:8443")),
-            Flag::new("--dns-server", Some("192.0.2.53")),
-            Flag::new("-H", Some("Accept-Language: de")),
-        ]
+    fn asked(flags: &[(&str, Option<&str>)]) -> Target {
+        let builder = Target::builder("https://a.test/").unwrap();
+        flags.iter().fold(builder, |builder, (name, value)| builder.flag(*name, *value)).build()
+    }
+
+    fn target() -> Target {
+        asked(&[
+            ("-k", None),
+            ("--connect-to", Some("a.test:443:b.test:8443")),
+            ("--dns-server", Some("192.0.2.53")),
+            ("-H", Some("Accept-Language: de")),
+        ])
     }
 
     #[test]
     fn each_program_is_given_the_flags_it_knows() {
         assert_eq!(
-            Flag::repeated(&flags(), "reqpath trace 'https://a.test/' --max-time 60"),
+            Flag::repeated(&target(), "reqpath trace 'https://a.test/' --max-time 60"),
             "reqpath trace -k --connect-to a.test:443:b.test:8443 --dns-server 192.0.2.53 \
              -H 'Accept-Language: de' 'https://a.test/' --max-time 60"
         );
-        assert_eq!(
-            Flag::repeated(&flags(), "curl -sv 'https://a.test/' | head"),
-            "curl -k --connect-to a.test:443:b.test:8443 -sv 'https://a.test/' | head"
-        );
-        for other in ["curlew -k", "reqpath tracer", "date -u; curl -sI x", "nc -vz 192.0.2.7 443", ""] {
-            assert_eq!(Flag::repeated(&flags(), other), other);
+        let led = "curl -k --connect-to a.test:443:b.test:8443";
+        for (command, given) in [
+            ("curl -sv 'https://a.test/' | head", " -H 'Accept-Language: de' -sv 'https://a.test/' | head"),
+            // The head alone, and another thing.
+            ("curl -sI 'https://a.test/'", " -sI 'https://a.test/'"),
+            ("curl -s 'http://c.test/r1.der'", " -s 'http://c.test/r1.der'"),
+        ] {
+            assert_eq!(Flag::repeated(&target(), command), format!("{led}{given}"));
         }
-        assert_eq!(Flag::repeated(&[], "curl x"), "curl x");
+        for other in ["curlew -k", "reqpath tracer", "date -u; curl -sI x", "nc -vz 192.0.2.7 443", ""] {
+            assert_eq!(Flag::repeated(&target(), other), other);
+        }
+        assert_eq!(Flag::repeated(&asked(&[]), "curl x"), "curl x");
     }
 
     #[test]
     fn what_the_command_says_itself_counts() {
         assert_eq!(
-            Flag::repeated(&flags(), "curl --connect-to ::192.0.2.7:80 'http://a.test/'"),
+            Flag::repeated(&target(), "curl --connect-to ::192.0.2.7:80 'http://a.test/'"),
             "curl -k --connect-to ::192.0.2.7:80 'http://a.test/'"
         );
     }
 
     #[test]
     fn nothing_a_report_says_becomes_a_command() {
-        let hostile = [
-            Flag::new("-k; id", None),
-            Flag::new("--resolve", Some("'; id; '")),
-            Flag::new("--cacert", Some("a\nid")),
-            Flag::new("-o", Some("/etc/passwd")),
-            Flag::new("$(id)", None),
-            Flag::new("", None),
-            Flag::new("--", None),
-        ];
+        let hostile = asked(&[
+            ("-k; id", None),
+            ("--resolve", Some("'; id; '")),
+            ("--cacert", Some("a\nid")),
+            ("-o", Some("/etc/passwd")),
+            ("$(id)", None),
+            ("", None),
+            ("--", None),
+        ]);
         assert_eq!(Flag::repeated(&hostile, "curl x"), r"curl --resolve ''\''; id; '\''' x");
-        let long = vec![Flag::new("--resolve", Some(&"x".repeat(3000)))];
-        assert_eq!(Flag::repeated(&long, "curl x"), "curl x");
-        let many = vec![Flag::new("-4", None); 10_000];
+        let long = "x".repeat(3000);
+        assert_eq!(Flag::repeated(&asked(&[("--resolve", Some(&long))]), "curl x"), "curl x");
+        let many = asked(&[("-4", None); 10_000]);
         assert!(Flag::repeated(&many, "curl x").len() < 200);
     }
 
