@@ -13,7 +13,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use common::{REQPATH, name, reqpath, run, trace};
-use reqpath_testkit::mock::{ClosedPort, MockUpstream, Reply, Tls};
+use reqpath_testkit::mock::{ClosedPort, MockUpstream, Reply, Request, Tls};
 use reqpath_testkit::pki::Authority;
 use serde_json::Value;
 
@@ -28,6 +28,40 @@ fn judge(report: &[u8]) -> common::Run {
     let mut command = reqpath();
     command.args(["judge", "--json"]).arg(file.path());
     run(command)
+}
+
+#[test]
+fn deaths_of_several_kinds_are_counted_apart() {
+    let number = |asked: &Request| -> u32 {
+        let id = asked.header("x-request-id").unwrap();
+        // What a further look asks has no number.
+        id.split_once('-').map_or(0, |(_, number)| number.parse().unwrap_or(0))
+    };
+    let odd = move |asked: &Request| match number(asked) % 12 {
+        2 | 8 => Reply::status(500),
+        5 => Reply::reset(),
+        11 => Reply::close(),
+        _ => Reply::ok("well"),
+    };
+    let server = MockUpstream::start(odd).unwrap();
+    let traced = |more: &[&str]| {
+        let mut command = reqpath();
+        command.args(["trace", "-n", "12", &server.url("/")]).args(more);
+        run(command)
+    };
+    let text = traced(&[]);
+    let first = text.stdout.lines().next().unwrap();
+    assert!(first.starts_with("degraded: 4 of 12 died, 2 of them at server (http): "), "{first}");
+    assert!(first.ends_with("[http.error]"), "{first}");
+    let cause = &traced(&["--json"]).report["verdict"]["cause"];
+    assert_eq!((&cause["code"], &cause["others"]), (&"http.error".into(), &2.into()));
+
+    // Of one kind all are.
+    let odd = move |asked: &Request| Reply::status(if number(asked) % 3 == 2 { 500 } else { 200 });
+    let server = MockUpstream::start(odd).unwrap();
+    let run = trace(["-n", "12", &server.url("/")]);
+    assert_eq!(run.report["verdict"]["outcome"]["died"], 4, "{}", run.told());
+    assert!(run.report["verdict"]["cause"].get("others").is_none(), "{}", run.told());
 }
 
 #[test]

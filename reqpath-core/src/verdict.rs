@@ -45,12 +45,20 @@ pub struct CauseRef {
     pub summary: String,
     /// What the finding is about.
     pub subject: Subject,
+    /// How many of the samples that died, died of something else: of what stands in `also`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub others: u32,
 }
 
 impl CauseRef {
-    pub(crate) fn new(code: String, summary: String, subject: Subject) -> Self {
-        Self { code, summary, subject }
+    pub(crate) fn new(code: String, summary: String, subject: Subject, others: u32) -> Self {
+        Self { code, summary, subject, others }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How many fresh requests were sent at the front, and how many died.

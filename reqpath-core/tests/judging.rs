@@ -103,6 +103,7 @@ fn symptoms_are_joined_to_their_cause() {
     assert_eq!(cause.code, "dns.root");
     assert_eq!(chain, &["http.symptom", "http.middle", "dns.root"]);
     assert_eq!(also, &["http.other"]);
+    assert_eq!(cause.others, 0, "it died of both");
     assert_eq!(at.hop.as_str(), "client", "it blames the near end");
     let elsewhere = report.findings.iter().find(|f| f.code == "tls.elsewhere").unwrap();
     assert_eq!(elsewhere.weight, Weight::Warning, "the request did not die there");
@@ -208,6 +209,7 @@ fn a_cause_leads_by_the_deaths_it_accounts_for() {
     );
     let Some(Verdict::Died { cause, also, .. }) = &report.verdict else { panic!("{report:?}") };
     assert_eq!((cause.code.as_str(), also.as_slice()), ("http.other", &["http.middle".to_owned()][..]));
+    assert_eq!(cause.others, 1, "one died of the other");
 }
 
 #[test]

@@ -77,20 +77,24 @@ pub(super) fn first_line(report: &Report) -> String {
                 if outcome.samples > 1 { format!(", {} of {0}", outcome.samples) } else { String::new() };
             format!("{}: {answer} in {}{count}{besides}", paint(GOOD, "reached"), time_of_first(report))
         }
-        Verdict::Died { at, cause, .. } => {
-            format!(
-                "{} {}: {} {}",
-                paint(BAD, "died"),
-                place(at),
-                escape(&cause.summary, 400),
-                code(&cause.code)
-            )
+        Verdict::Died { at, cause, outcome, .. } => {
+            let of_it = match cause.others {
+                0 => String::new(),
+                others => format!("{} of {} ", outcome.died.saturating_sub(others), outcome.died),
+            };
+            let summary = escape(&cause.summary, 400);
+            format!("{} {of_it}{}: {summary} {}", paint(BAD, "died"), place(at), code(&cause.code))
         }
         Verdict::Degraded { at, cause, why, outcome, .. } => {
             let head = format!("{} {} of {} died", paint(WARN, "degraded:"), outcome.died, outcome.samples);
             match (at, cause, why) {
                 (Some(at), Some(cause), _) => {
-                    format!("{head} {}: {} {}", place(at), escape(&cause.summary, 400), code(&cause.code))
+                    let of_it = match cause.others {
+                        0 => String::new(),
+                        others => format!(", {} of them", outcome.died.saturating_sub(others)),
+                    };
+                    let summary = escape(&cause.summary, 400);
+                    format!("{head}{of_it} {}: {summary} {}", place(at), code(&cause.code))
                 }
                 (_, _, Some(why)) => format!("{head}; {}", escape(why, 400)),
                 _ => head,

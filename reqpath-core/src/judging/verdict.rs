@@ -1,9 +1,11 @@
 //! The verdict, from the count of deaths and the roots.
 
+use std::collections::HashSet;
+
 use crate::verdict::LegEnds;
 use crate::{
     At, Case, Catalogue, Cause, CauseRef, End, Finding, HopId, Left, Outcome, ProbeError, RuledOut, Subject,
-    Verdict,
+    Verdict, Weight,
 };
 
 use super::chain::chain;
@@ -84,9 +86,11 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
         Some(hop) => Some(At { hop: hop.clone(), station: cause.station().to_owned(), leg: None }),
         None => place(cause, finding, case),
     };
-    let cause_ref = CauseRef::new(finding.code.to_string(), finding.summary.clone(), finding.subject.clone());
     let chain = chain(found, relations, root);
     let also = codes(found, &roots[1..], &chain);
+    let others = if also.is_empty() { 0 } else { others(found, deaths, &chain) };
+    let cause_ref =
+        CauseRef::new(finding.code.to_string(), finding.summary.clone(), finding.subject.clone(), others);
     let ruled_out = found.ruled_out(case, catalogue, cause, &finding.subject);
     // A sample that the probe could not follow is no success.
     let verdict = if deaths.any_alive() {
@@ -168,6 +172,18 @@ fn codes(found: &Found, findings: &[usize], said: &[String]) -> Vec<String> {
         }
     }
     codes
+}
+
+/// How many of the samples that died met nothing of this chain, and something else.
+fn others(found: &Found, deaths: &Deaths, chain: &[String]) -> u32 {
+    let (mut of_it, mut of_others) = (HashSet::new(), HashSet::new());
+    for (cause, finding) in found.list.iter().filter(|(_, finding)| finding.weight == Weight::Fatal) {
+        let met = if chain.iter().any(|code| code == cause.code) { &mut of_it } else { &mut of_others };
+        met.extend(finding.subject.sample());
+    }
+    let others =
+        deaths.dead().filter(|(sample, _)| !of_it.contains(sample) && of_others.contains(sample)).count();
+    u32::try_from(others).unwrap_or(u32::MAX)
 }
 
 /// Where a finding places the death: the end it blames.
