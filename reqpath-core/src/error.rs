@@ -61,6 +61,14 @@ pub enum TargetError {
         /// Where and how it fails.
         source: url::ParseError,
     },
+    /// `http//host`, which would be a path of a host named `http`.
+    #[error("`{url}` lacks a colon: write `{scheme}://`")]
+    Colon {
+        /// What was given, with secrets removed.
+        url: String,
+        /// The scheme that was meant.
+        scheme: &'static str,
+    },
     /// A scheme that no stage speaks.
     #[error("`{scheme}` in `{url}` is neither http nor https")]
     Scheme {

@@ -10,8 +10,9 @@ use crate::Header;
 pub(crate) const REDACTED: &str = "[redacted]";
 
 /// Headers whose values are secret whatever they hold.
-const SECRET_HEADERS: [&str; 9] = [
+const SECRET_HEADERS: [&str; 10] = [
     "authorization",
+    "dpop",
     "proxy-authorization",
     "cookie",
     "set-cookie",
@@ -23,7 +24,7 @@ const SECRET_HEADERS: [&str; 9] = [
 ];
 
 /// What makes a value secret wherever it stands in a header's or query parameter's name.
-const SECRET_WORDS: [&str; 19] = [
+const SECRET_WORDS: [&str; 25] = [
     "token",
     "secret",
     "passw",
@@ -42,11 +43,17 @@ const SECRET_WORDS: [&str; 19] = [
     "signature",
     "credential",
     "session",
+    "sessid",
+    "ticket",
+    "hmac",
+    "nonce",
+    "relaystate",
+    "samlrequest",
     "samlresponse",
 ];
 
 /// Short words that count only alone, or half the language is secret.
-const SECRET_PARTS: [&str; 7] = ["sig", "auth", "jwt", "otp", "dsn", "pass", "bearer"];
+const SECRET_PARTS: [&str; 8] = ["sig", "auth", "jwt", "otp", "dsn", "pass", "bearer", "sid"];
 
 /// Words that make a header ending in `-Key` a key of another kind.
 const OPEN_KEYS: [&str; 4] = ["cache", "surrogate", "idempotency", "websocket"];
@@ -80,6 +87,15 @@ fn secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| SECRET_PARTS.contains(&part))
         || matches!(name.as_str(), "key" | "code")
+}
+
+/// A pair of a query or a form, percent-encoded: secret by its name, or by a name in the object it holds.
+fn secret_pair(name: &str, value: &str) -> bool {
+    let object = |value: &str| {
+        let text = decoded(value).to_ascii_lowercase();
+        text.contains('{') && SECRET_WORDS.iter().any(|word| text.contains(word))
+    };
+    secret_name(&decoded(name)) || (value.contains(['{', '%']) && object(value))
 }
 
 /// `X-Functions-Key` and its like.
@@ -149,7 +165,7 @@ fn redact_query(query: &str) -> String {
     for part in query.split_inclusive(['&', ';']) {
         let pair = part.trim_end_matches(['&', ';']);
         match pair.split_once('=') {
-            Some((name, _)) if secret_name(&decoded(name)) => {
+            Some((name, value)) if secret_pair(name, value) => {
                 out.push_str(name);
                 out.push('=');
                 out.push_str(REDACTED);
@@ -232,7 +248,7 @@ impl Scrubber {
     pub(crate) fn add_query(&mut self, query: &str) {
         for pair in query.split(['&', ';']) {
             if let Some((name, value)) = pair.split_once('=')
-                && secret_name(&decoded(name))
+                && secret_pair(name, value)
             {
                 self.add_encoded(value);
             }
@@ -284,6 +300,8 @@ mod tests {
             "ETag",
             "X-Cache-Key",
             "Monkey",
+            "side",
+            "inside",
         ] {
             assert!(!secret_header(name), "{name}");
         }
@@ -297,6 +315,10 @@ mod tests {
             "X-Functions-Key",
             "Ocp-Apim-Subscription-Key",
             "id-jwt",
+            "PHPSESSID",
+            "sid",
+            "RelayState",
+            "DPoP",
         ] {
             assert!(secret_header(name), "{name}");
         }
@@ -320,6 +342,9 @@ mod tests {
     fn a_query_hides_no_secret_behind_its_spelling() {
         let shown = redact_url("https://a.example/?%74oken=one&x=1;pwd=two;three;y=2&passwd=four");
         assert_eq!(shown, "https://a.example/?%74oken=[redacted]&x=1;pwd=[redacted];;y=2&passwd=[redacted]");
+        let shown =
+            redact_url(r#"https://a.example/?by={"token":"one"}&of={"page":2}&in=%7B%22pwd%22:%22x%22%7D"#);
+        assert!(shown.contains("by=[redacted]&of={") && shown.ends_with("in=[redacted]"), "{shown}");
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl Target {
     /// When the URL does not parse, is neither http nor https, or has no host.
     pub fn builder(url: &str) -> Result<TargetBuilder, TargetError> {
         let shown = || redact_url(url);
+        if let Some(scheme) = ["http", "https"].into_iter().find(|scheme| {
+            url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+                && url[scheme.len()..].starts_with("//")
+        }) {
+            return Err(TargetError::Colon { url: shown(), scheme });
+        }
         let with_scheme = if has_scheme(url) { url.to_owned() } else { format!("http://{url}") };
         let parsed = Url::parse(&with_scheme).map_err(|source| TargetError::Url { url: shown(), source })?;
         let scheme = match parsed.scheme() {
@@ -365,14 +371,26 @@ fn host_and_port(host: &str, address: Option<IpAddr>, port: Option<u16>) -> Stri
 }
 
 /// Whether it begins with a scheme; one further on belongs to a path or a query.
+/// Whether it says how it is carried, rightly or not; further on a `://` says nothing of it.
 fn has_scheme(url: &str) -> bool {
-    let of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    url.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme.chars().all(of_scheme))
+    url.split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?', '#', '@']))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_in_the_scheme_is_no_host() {
+        let said = |url: &str| Target::get(url).unwrap_err().to_string();
+        assert_eq!(said("http//me:hunter22@h/"), "`[redacted]@h/` lacks a colon: write `http://`");
+        assert_eq!(said("HTTPS//h/x"), "`HTTPS//h/x` lacks a colon: write `https://`");
+        assert_eq!(said("ht!tp://x"), "`ht!tp://x` is not a URL");
+        assert_eq!(Target::get("httpd.test/x?u=http://y").unwrap().host(), "httpd.test");
+        assert_eq!(Target::get("http/x").unwrap().host(), "http");
+        assert_eq!(Target::get("me:pw@h?u=http://y").unwrap().host(), "h");
+    }
 
     #[test]
     fn stored_targets_hold_no_secrets() {
