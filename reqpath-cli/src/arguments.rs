@@ -84,7 +84,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The request")]
 pub(crate) struct RequestArguments {
-    /// Add a header: `Name: value`; may be repeated
+    /// Add a header: `Name: value`, or those in @FILE, a line each; may be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
     /// Use this method
@@ -175,15 +175,27 @@ pub(crate) struct TrustArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Time (seconds, or with a unit: 500ms, 5s, 2m)")]
 pub(crate) struct TimeArguments {
-    /// Bound each request, and without --deadline the whole trace
-    #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) max_time: Option<Duration>,
+    /// Bound each request, and without --deadline the whole trace; 0 is no bound
+    #[arg(short = 'm', long, value_name = "TIME", value_parser = duration::limit)]
+    max_time: Option<Duration>,
     /// Bound each connection, all its steps together: look-up, opening, a proxy's tunnel, TLS handshake
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(crate) connect_timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration::limit)]
+    connect_timeout: Option<Duration>,
     /// Bound the whole trace; without it and --max-time, 30 s
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) deadline: Option<Duration>,
+}
+
+impl TimeArguments {
+    /// The bound of each request, if there is one.
+    pub(crate) fn max_time(&self) -> Option<Duration> {
+        self.max_time.filter(|time| !time.is_zero())
+    }
+
+    /// The bound of each connection, if there is one.
+    pub(crate) fn connect_timeout(&self) -> Option<Duration> {
+        self.connect_timeout.filter(|time| !time.is_zero())
+    }
 }
 
 #[derive(Debug, Args)]

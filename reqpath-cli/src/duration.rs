@@ -13,6 +13,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     if duration.is_zero() || duration > LONGEST { Err(hint(text)) } else { Ok(duration) }
 }
 
+/// The same, and 0 for no limit, as curl has it.
+pub(crate) fn limit(text: &str) -> Result<Duration, String> {
+    match text.parse().map(Micros::duration) {
+        Ok(Duration::ZERO) => Ok(Duration::ZERO),
+        _ => parse(text),
+    }
+}
+
 fn hint(text: &str) -> String {
     format!("`{text}` is not a time between 0 and 24 h: write 5, 0.5, 500ms or 1m 30s")
 }
@@ -29,6 +37,9 @@ mod tests {
         assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
         for bad in ["", "0", "-1", "1e400", "x", "5 parsecs", "..", "25h"] {
             assert!(parse(bad).is_err(), "{bad}");
+            assert_eq!(limit(bad).is_err(), bad != "0", "{bad}");
         }
+        assert_eq!(limit("0.0"), Ok(Duration::ZERO));
+        assert_eq!(limit("5"), Ok(Duration::from_secs(5)));
     }
 }

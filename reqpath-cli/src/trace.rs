@@ -55,7 +55,7 @@ fn describe(arguments: &TraceArguments, trace: Trace) -> Trace {
     if let Some(deadline) = time.deadline {
         trace = trace.deadline(deadline);
     }
-    if let Some(timeout) = time.connect_timeout {
+    if let Some(timeout) = time.connect_timeout() {
         trace = trace.connect_timeout(timeout);
     }
     if arguments.road.road_only {
@@ -63,7 +63,7 @@ fn describe(arguments: &TraceArguments, trace: Trace) -> Trace {
     }
     trace = trace.control(Role::Direct);
     // A control with more time needs a deadline that allows it.
-    let shortest = time.max_time.into_iter().chain(time.connect_timeout).min();
+    let shortest = time.max_time().into_iter().chain(time.connect_timeout()).min();
     if shortest.zip(time.deadline).is_some_and(|(shortest, deadline)| deadline > shortest) {
         trace = trace.control(Role::Patient);
     }

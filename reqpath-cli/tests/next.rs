@@ -75,8 +75,10 @@ fn next(run: &Run) -> Vec<String> {
 fn commands_to_run_next_ask_as_the_caller_asked() {
     let server = Server::start();
     fs::write(server.folder.path().join("order.json"), "{}").unwrap();
+    fs::write(server.folder.path().join("headers"), "X-Of-File: one\r\n\nX-Key: s3cr3t-of-file\n").unwrap();
     let mut command = reqpath();
     command.current_dir(&server.folder).args(["trace", "--json", "--max-time", "1"]).args(server.led());
+    command.args(["-H", "@headers", "--connect-timeout", "0"]);
     command.args([
         "-d",
         "@order.json",
@@ -99,6 +101,7 @@ fn commands_to_run_next_ask_as_the_caller_asked() {
     let asked = server.mock.requests();
     let asked = asked.last().unwrap();
     assert_eq!((asked.method.as_str(), asked.header("x-tenant")), ("POST", Some("acme & co")));
+    assert_eq!((asked.header("x-of-file"), asked.header("x-key")), (Some("one"), Some("s3cr3t-of-file")));
     assert_eq!((asked.header("authorization"), &asked.body[..]), (Some("[redacted]"), &b"{}"[..]));
     let again = typed(&commands[1], server.folder.path());
     assert_eq!(again.status, 0, "{commands:?}: {}", again.stderr);

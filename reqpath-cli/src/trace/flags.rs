@@ -68,6 +68,11 @@ fn described(mut builder: TargetBuilder, flags: &RequestArguments) -> Result<Tar
         builder = builder.flag("-X", Some(method));
     }
     for text in &flags.headers {
+        // What stands in a file is not told.
+        if text.starts_with('@') {
+            builder = builder.flag("-H", Some(text));
+            continue;
+        }
         let (name, value) = request::split(text)?;
         // A header that is taken away, or has no value, holds no secret.
         let shown = match value.is_empty() {

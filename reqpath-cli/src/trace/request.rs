@@ -1,5 +1,6 @@
 //! The request, from the flags that curl has.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -40,7 +41,7 @@ pub(super) fn target(arguments: &TraceArguments, file: Option<&PathFile>) -> Res
     if request.location {
         builder = builder.max_redirects(request.max_redirs);
     }
-    if let Some(max_time) = arguments.time.max_time {
+    if let Some(max_time) = arguments.time.max_time() {
         builder = builder.max_time(max_time);
     }
     if !request.expect_status.is_empty() {
@@ -56,11 +57,12 @@ fn headers(
     request: &RequestArguments,
     has_body: bool,
 ) -> Result<TargetBuilder, Mistake> {
-    let given = request.headers.iter().map(|header| split(header)).collect::<Result<Vec<_>, _>>()?;
+    let headers = spelled_out(&request.headers)?;
+    let given = headers.iter().map(|header| split(header)).collect::<Result<Vec<_>, _>>()?;
     // What the path file says of a header counts no more where a flag speaks of it.
     builder = builder
         .retain_headers(|written| !given.iter().any(|(name, _)| name.eq_ignore_ascii_case(&written.name)));
-    for ((name, value), header) in given.into_iter().zip(&request.headers) {
+    for ((name, value), header) in given.into_iter().zip(&headers) {
         // `Name:` takes a header of ours away, as curl has it; where there is none to take, nothing is sent.
         let ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
         if value.is_empty() && !header.ends_with(';') && !ours {
@@ -72,6 +74,24 @@ fn headers(
         builder = builder.header("Content-Type", "application/x-www-form-urlencoded")?;
     }
     Ok(builder)
+}
+
+/// The headers, with those of files in the place of `@FILE`.
+fn spelled_out(given: &[String]) -> Result<Vec<Cow<'_, str>>, Mistake> {
+    let mut headers = Vec::with_capacity(given.len());
+    for header in given {
+        let Some(file) = header.strip_prefix('@').map(Path::new) else {
+            headers.push(Cow::Borrowed(header.as_str()));
+            continue;
+        };
+        let text = String::from_utf8(read("--header", file)?).map_err(|error| {
+            let source = io::Error::new(io::ErrorKind::InvalidData, error);
+            Mistake::File { flag: "--header", file: file.to_owned(), source }
+        })?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        headers.extend(lines.map(|line| Cow::Owned(line.to_owned())));
+    }
+    Ok(headers)
 }
 
 /// `Name: value`, or `Name;` for a header without a value, as curl has it.
@@ -101,7 +121,9 @@ fn body(data: &[String]) -> Result<Option<Vec<u8>>, Mistake> {
             Some(file) => {
                 // curl drops line breaks when -d reads a file.
                 body.extend(
-                    read(Path::new(file))?.into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
+                    read("--data", Path::new(file))?
+                        .into_iter()
+                        .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)),
                 );
             }
             None => body.extend_from_slice(part.as_bytes()),
@@ -110,8 +132,8 @@ fn body(data: &[String]) -> Result<Option<Vec<u8>>, Mistake> {
     Ok(Some(body))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Mistake> {
-    let error = |source| Mistake::File { flag: "--data", file: file.to_owned(), source };
+fn read(flag: &'static str, file: &Path) -> Result<Vec<u8>, Mistake> {
+    let error = |source| Mistake::File { flag, file: file.to_owned(), source };
     let limit = BODY_LIMIT_MIB << 20;
     let mut bytes = Vec::new();
     let length = if file == Path::new("-") {
