@@ -198,6 +198,35 @@ fn a_silent_suffix_takes_the_time_away() {
 }
 
 #[test]
+fn a_question_that_the_name_itself_leaves_open_too_is_no_fault_of_the_list() {
+    let lines = "nameserver 127.0.0.53\nsearch corp.test\noptions ndots:5 timeout:1 attempts:1";
+    let Some(lab) = host(lines) else { return };
+    let host = &lab["client"];
+    let corp = || Zone::new("corp.test").a("*", Ipv4Addr::LOCALHOST);
+    let short = Duration::from_millis(500);
+    let everywhere = On::any().record_type(RecordType::AAAA);
+    {
+        let _dns = serve(host, FIRST, vec![zone(), corp()], vec![(everywhere, Fault::drop())]);
+        let (report, _) = trace_with(host, NAME, DnsOptions::default(), short);
+        assert_eq!(died_of(&report).0, "dns.timed_out", "{}", told(&report));
+        assert!(report.findings[0].summary.contains(" AAAA "), "{}", report.findings[0].summary);
+        // So it is indeed.
+        let (report, _) = trace_with(host, "www.shop.test.", DnsOptions::default(), short);
+        assert_eq!(died_of(&report).0, "dns.timed_out", "{}", told(&report));
+    }
+    // The twin: only the suffix's server leaves it open.
+    let below = On::below("corp.test").record_type(RecordType::AAAA);
+    let _dns = serve(host, FIRST, vec![zone(), corp()], vec![(below, Fault::drop())]);
+    let (report, _) = trace_with(host, NAME, DnsOptions::default(), short);
+    let (code, chain) = died_of(&report);
+    assert_eq!((code.as_str(), chain.len()), ("dns.search_mismatch", 2), "{}", told(&report));
+    let summary = &report.findings.iter().find(|finding| finding.code == code).unwrap().summary;
+    assert!(summary.contains("left its AAAA question unanswered"), "{summary}");
+    let (report, _) = trace_with(host, "www.shop.test.", DnsOptions::default(), short);
+    assert_eq!(warnings(&report), [""; 0]);
+}
+
+#[test]
 fn many_suffixes_cost_many_questions() {
     let suffixes =
         "nameserver 127.0.0.53\nsearch a.corp.test b.corp.test corp.test\noptions ndots:5 timeout:1";

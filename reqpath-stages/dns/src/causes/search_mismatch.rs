@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use reqpath_core::{Case, Decline, End, Finding, Seen, Subject, cause};
 
 use super::survey::{Road, Standing, Survey};
-use super::words::{absolute, dig, text, told};
-use crate::evidence::{Answer, SearchList};
+use super::words::{absolute, dig, dig_of, text, told};
+use crate::evidence::{Answer, Outcome, SearchList};
 
 cause! {
     /// The search list turned the name into another one.
@@ -43,7 +43,7 @@ cause! {
         only_in_trouble(),
         blames(End::Near),
         explains(&["dns.system_resolver_failed", "dns.timed_out", "dns.dead_address", "tcp.*", "tls.*", "http.*"]),
-        twins(&["dns.name_not_resolved"]),
+        twins(&["dns.name_not_resolved", "dns.timed_out"]),
         kills_in(&["dns", "tcp", "tls", "http"]),
     }
 }
@@ -92,6 +92,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 }
 
 /// The client's time ran out over a name of the list that nobody answers for, before the one that was meant.
+///
+/// The list is to blame only where the name itself, with the same questions to the same server, would have done.
 fn stopped(
     at: &Subject,
     survey: &Survey<'_>,
@@ -104,18 +106,53 @@ fn stopped(
         let because = format!("no name of the search list kept the client from asking for {}", own.name);
         return Err(Decline::not(because, own));
     };
+    let plain = answered_by(survey, &own.name, &silent)?;
     let summary = format!(
-        "{} was looked up as {} first (search list, ndots:{}), for which {} {}; {} itself is {}, and its turn did not come in time",
+        "{} was looked up as {} first (search list, ndots:{}), and {} left its {} question unanswered for {}; \
+         {} itself is {}, and its turn did not come in time",
         survey.host(),
         silent.name,
         search.ndots,
         text(silent.server),
-        told(&silent),
+        silent.record_type,
+        silent.time_us,
         own.name,
         first_of(own)
     );
-    let finding = Finding::new(at, search, summary).citing(&silent).citing(own);
+    let finding = Finding::new(at, search, summary).citing(&silent).citing(own).citing(&plain);
     Ok(survey.road.cited(finding.next(dig(&silent, "+tries=1")).next(dig(own, "+short"))))
+}
+
+/// The answer about the name itself to the question that another name left open, from the same server.
+///
+/// Declined where the name itself leaves a question of the client open as well, or takes as long: then it dies
+/// with a final dot too.
+fn answered_by<'a>(
+    survey: &Survey<'a>,
+    name: &str,
+    silent: &Seen<'a, Answer>,
+) -> Result<Seen<'a, Answer>, Decline> {
+    let questions = || all_of(survey, name).filter(|answer| answer.server == silent.server);
+    let in_time = |answer: &Answer| {
+        matches!(answer.outcome(), Outcome::Addresses | Outcome::NoData | Outcome::NoSuchName)
+            && answer.time_us < survey.road.time()
+    };
+    if let Some(open) = questions().find(|answer| !in_time(answer)) {
+        let because =
+            format!("{name} itself fares no better: its {} question {}", open.record_type, fate(&open));
+        return Err(Decline::not(because, &open));
+    }
+    questions().find(|answer| answer.record_type == silent.record_type).ok_or_else(|| {
+        Decline::needs(format!("{}   # of the name itself", dig_of(silent, name, "+tries=1")))
+    })
+}
+
+/// What became of a question, as a verb phrase.
+fn fate(answer: &Answer) -> String {
+    match answer.outcome() {
+        Outcome::TimedOut | Outcome::Unfinished => format!("was not answered in {}", answer.time_us),
+        _ => format!("was answered after {}, and the server {}", answer.time_us, told(answer)),
+    }
 }
 
 fn all_of<'a>(survey: &Survey<'a>, name: &str) -> impl Iterator<Item = Seen<'a, Answer>> {

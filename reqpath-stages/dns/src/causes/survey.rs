@@ -234,7 +234,8 @@ impl<'a> Road<'a> {
         }
     }
 
-    fn time(&self) -> Micros {
+    /// The time it took the client, or that it spent waiting.
+    pub(super) fn time(&self) -> Micros {
         match self {
             Self::System(seen) => seen.time_us,
             Self::Given(seen) => seen.time_us,

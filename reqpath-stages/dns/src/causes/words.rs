@@ -37,12 +37,17 @@ pub(super) fn told(answer: &Answer) -> String {
 
 /// The command that asks a nameserver the same.
 pub(super) fn dig(answer: &Answer, more: &str) -> String {
+    dig_of(answer, &answer.name, more)
+}
+
+/// The command that asks the same nameserver the same of another name.
+pub(super) fn dig_of(answer: &Answer, name: &str, more: &str) -> String {
     let port = match answer.server.port() {
         53 => String::new(),
         port => format!(" -p {port}"),
     };
     let more = if more.is_empty() { String::new() } else { format!(" {more}") };
-    format!("dig @{}{port}{more} {} {}", answer.server.ip(), answer.name, answer.record_type)
+    format!("dig @{}{port}{more} {name} {}", answer.server.ip(), answer.record_type)
 }
 
 /// So many addresses.
