@@ -103,7 +103,7 @@ fn silence_after_the_request() {
         "http.response.timed_out",
         &["response.stalled", "http.response.empty", "tls.timed_out"],
     );
-    assert!(run.wall < Duration::from_millis(1100), "{:?}", run.wall);
+    assert!(run.wall < Duration::from_secs(3), "{:?}", run.wall);
     let exchange = &run.seen("http.exchange")[0];
     for phase in ["first_byte_us", "headers_us", "body_us", "status"] {
         assert!(exchange.get(phase).is_none(), "{phase} was never reached: {exchange}");

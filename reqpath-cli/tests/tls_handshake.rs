@@ -76,7 +76,7 @@ fn a_server_that_opens_connections_and_says_nothing() {
         let run = front.trace(&["--max-time", "1"]);
         assert_only(&run, "tls.timed_out");
         run.assert_not_blamed("tcp.timed_out").assert_not_blamed("tls.plaintext_peer");
-        assert!(run.wall < Duration::from_millis(1600), "{:?}", run.wall);
+        assert!(run.wall < Duration::from_secs(3), "{:?}", run.wall);
         let handshake = &run.seen("tls.handshake")[0];
         assert!(handshake.get("hello_us").is_none() && handshake.get("version").is_none(), "{handshake}");
         drop(frozen);
