@@ -3,7 +3,7 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::survey::{Standing, Survey};
-use super::words::{dig, text};
+use super::words::{chain, dig, text};
 
 cause! {
     /// The name is an alias of one that does not exist.
@@ -41,13 +41,12 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let Some((Standing::NoSuchName, answer)) = survey.denied() else {
         return Err(survey.not_settled_by("the end of the chain"));
     };
-    let Some(first) = answer.chain.first() else {
+    if answer.chain.is_empty() {
         return Err(Decline::not(format!("{} is no alias", answer.name), &answer));
-    };
-    let chain = answer.chain.iter().map(|alias| format!(" → {}", alias.target)).collect::<String>();
+    }
     let summary = format!(
-        "{}{chain}: the last name does not exist, {} said {} in {}",
-        first.name,
+        "{}: the last name does not exist, {} said {} in {}",
+        chain(&answer),
         text(answer.server),
         answer.rcode.as_deref().unwrap_or("NXDOMAIN"),
         answer.time_us

@@ -3,7 +3,7 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::survey::{Standing, Survey};
-use super::words::dig;
+use super::words::{chain, dig};
 use crate::evidence::Answer;
 
 cause! {
@@ -56,8 +56,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 /// What is wrong with the answer, and whose fault that is: the zone's, or the server's.
 fn what_is_wrong(answer: &Answer) -> (String, End) {
     if answer.alias_loop {
-        let chain = answer.chain.iter().map(|alias| format!(" → {}", alias.target)).collect::<String>();
-        return (format!("the aliases of {} lead round in a loop:{chain}", answer.name), End::Far);
+        return (format!("the aliases lead round in a loop: {}", chain(answer)), End::Far);
     }
     if let Some(malformed) = &answer.malformed {
         return (format!("the answer for {} cannot be read: {malformed}", answer.name), End::Near);

@@ -15,7 +15,8 @@ cause! {
     /// If one of those names exists, by a wildcard for example, the request goes there and the name that
     /// was meant is never asked for; if the server of one of them is silent, the client's time may run out there.
     /// The list of names that were asked for shows it, and the name with a final dot has other addresses.
-    /// It is told from `dns.name_not_resolved`, where no name of the list exists.
+    /// It is told from `dns.name_not_resolved`, where no name of the list exists, and from `dns.timed_out`, where
+    /// the name with a final dot leaves the same question unanswered.
     ///
     /// # What to do
     ///
@@ -143,7 +144,10 @@ fn answered_by<'a>(
         return Err(Decline::not(because, &open));
     }
     questions().find(|answer| answer.record_type == silent.record_type).ok_or_else(|| {
-        Decline::needs(format!("{}   # of the name itself", dig_of(silent, name, "+tries=1")))
+        Decline::needs(format!(
+            "{}   # of the name itself",
+            dig_of(silent, name, &silent.record_type, "+tries=1")
+        ))
     })
 }
 

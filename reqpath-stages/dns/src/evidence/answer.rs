@@ -64,10 +64,16 @@ pub struct Answer {
     /// The largest datagram the server takes, in bytes, from EDNS; absent without EDNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edns_payload: Option<u16>,
+    /// Aliases that were followed and are not kept: those before the last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub aliases_left_out: u32,
+    /// Addresses at the end of the chain beyond those kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub addresses_left_out: u32,
     /// Whether the aliases lead back to one of themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alias_loop: bool,
-    /// Records beyond those kept, or that belong to other names, from the answer section.
+    /// Records of other types, or that belong to other names, from the answer section.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_records: u32,
     /// Our end of the socket.
@@ -261,6 +267,8 @@ impl Answer {
             authority: None,
             extended_errors: Vec::new(),
             edns_payload: None,
+            aliases_left_out: 0,
+            addresses_left_out: 0,
             alias_loop: false,
             other_records: 0,
             local: None,
@@ -309,6 +317,26 @@ impl Answer {
         self.chain.last().map_or(self.name.as_str(), |alias| alias.target.as_str())
     }
 
+    /// How many aliases there are.
+    #[must_use]
+    pub fn aliases(&self) -> usize {
+        self.chain.len().saturating_add(self.aliases_left_out as usize)
+    }
+
+    /// How many addresses there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.addresses.len().saturating_add(self.addresses_left_out as usize)
+    }
+
+    /// Whether it says that there is no record of this type, and does not merely hold none.
+    ///
+    /// With an alias the zone's SOA tells the one from the other: without it, the end of the chain was left out.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        self.authority.is_some() || (self.chain.is_empty() && self.other_records == 0)
+    }
+
     /// The shortest time any of its addresses, or an alias before them, may still be kept, in seconds.
     #[must_use]
     pub fn ttl_left_s(&self) -> Option<u32> {
@@ -349,8 +377,8 @@ impl Evidence for Answer {
                 let addresses: Vec<String> =
                     self.addresses.iter().take(4).map(|record| record.address.to_string()).collect();
                 words.push_str(&addresses.join(", "));
-                if self.addresses.len() > addresses.len() {
-                    let _ = write!(words, " and {} more", self.addresses.len() - addresses.len());
+                if self.count() > addresses.len() {
+                    let _ = write!(words, " and {} more", self.count() - addresses.len());
                 }
                 if let Some(ttl) = self.ttl_left_s() {
                     let _ = write!(words, ", TTL {ttl} s");
@@ -359,7 +387,13 @@ impl Evidence for Answer {
             Outcome::NoData if self.record_type == "NS" && !self.nameservers.is_empty() => {
                 words.push_str(&self.nameservers.join(", "));
             }
-            Outcome::NoData => words.push_str("no such record"),
+            Outcome::NoData if self.denies() => words.push_str("no such record"),
+            Outcome::NoData if self.chain.is_empty() => {
+                let _ = write!(words, "no such record, and {} of other names or types", self.other_records);
+            }
+            Outcome::NoData => {
+                let _ = write!(words, "an alias of {}, and no record of it", self.end_of_chain());
+            }
             Outcome::TimedOut => words.push_str("no answer"),
             Outcome::Unreachable => words.push_str(self.error.as_deref().unwrap_or("unreachable")),
             Outcome::Unfinished => words.push_str("not waited for"),

@@ -1,6 +1,7 @@
 //! Questions and answers as bytes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -14,10 +15,10 @@ use crate::evidence::{AddressRecord, Alias, Answer, Authority, ExtendedError, Fl
 
 /// The largest datagram we say we take: what fits the smallest IPv6 MTU.
 pub(super) const PAYLOAD: u16 = 1232;
-/// Aliases kept; resolvers give up after as many.
-const MOST_ALIASES: usize = 16;
+/// Aliases kept of one answer; all are followed, as the C library does.
+const MOST_ALIASES: usize = 64;
 /// Addresses kept of one answer.
-const MOST_ADDRESSES: usize = 64;
+const MOST_ADDRESSES: usize = 256;
 /// Nameservers kept of one answer.
 const MOST_NAMESERVERS: usize = 8;
 /// Extended errors kept of one answer.
@@ -125,22 +126,26 @@ impl Wanted {
     }
 
     /// Follows the aliases from the name asked for; the name they end in.
+    ///
+    /// Only a name met twice is a loop: how long a chain may be, the size of a message settles.
     fn follow_aliases(&self, records: &[Record], answer: &mut Answer) -> Name {
-        let mut at = self.name.clone();
-        while let Some((record, target)) = alias(records, &at) {
-            let target_text = name_text(target);
-            let met = target == &self.name || answer.chain.iter().any(|alias| alias.target == target_text);
-            let full = answer.chain.len() >= MOST_ALIASES;
-            if !full {
-                answer.chain.push(Alias { name: name_text(&at), target: target_text, ttl_s: record.ttl });
-            }
-            if met || full {
+        let mut aliases = aliases(records);
+        let mut at = &self.name;
+        while let Some((ttl_s, target)) = aliases.get_mut(at) {
+            let Some(target) = target.take() else {
                 answer.alias_loop = true;
                 break;
+            };
+            let alias = Alias { name: name_text(at), target: name_text(target), ttl_s: *ttl_s };
+            if answer.chain.len() == MOST_ALIASES {
+                // What a chain begins and what it ends with say most.
+                answer.chain.pop();
+                answer.aliases_left_out += 1;
             }
-            at = target.clone();
+            answer.chain.push(alias);
+            at = target;
         }
-        at
+        at.clone()
     }
 
     fn keep_records(&self, records: &[Record], end: &Name, answer: &mut Answer) {
@@ -169,7 +174,7 @@ impl Wanted {
             if answer.addresses.len() < MOST_ADDRESSES {
                 answer.addresses.push(AddressRecord { address, ttl_s: record.ttl });
             } else {
-                answer.other_records = answer.other_records.saturating_add(1);
+                answer.addresses_left_out = answer.addresses_left_out.saturating_add(1);
             }
         }
     }
@@ -180,11 +185,15 @@ pub(super) fn name_text(name: &Name) -> String {
     escape(&name.to_lowercase().to_ascii(), MOST_NAME)
 }
 
-fn alias<'a>(records: &'a [Record], at: &Name) -> Option<(&'a Record, &'a Name)> {
-    records.iter().find_map(|record| match &record.data {
-        RData::CNAME(target) if record.name == *at => Some((record, &target.0)),
-        _ => None,
-    })
+/// The alias of each name that has one, until it is taken; of several the first counts.
+fn aliases(records: &[Record]) -> HashMap<&Name, (u32, Option<&Name>)> {
+    let mut aliases = HashMap::new();
+    for record in records {
+        if let RData::CNAME(target) = &record.data {
+            aliases.entry(&record.name).or_insert((record.ttl, Some(&target.0)));
+        }
+    }
+    aliases
 }
 
 fn zone_of(record: &Record) -> Option<Authority> {
@@ -308,24 +317,51 @@ mod tests {
         assert_eq!(answer.other_records, 1);
     }
 
-    #[test]
-    fn a_loop_and_an_endless_chain_end() {
-        let answer =
-            read(&response(vec![cname("www.shop.test.", "b.test."), cname("b.test.", "www.shop.test.")]));
-        assert!(answer.alias_loop);
-        assert_eq!(answer.outcome(), Outcome::Failed);
+    fn chain_of(length: usize) -> Vec<Record> {
         let mut records = vec![cname("www.shop.test.", "n0.test.")];
-        records.extend((0..60).map(|n| cname(&format!("n{n}.test."), &format!("n{}.test.", n + 1))));
-        let answer = read(&response(records));
-        assert_eq!(answer.chain.len(), MOST_ALIASES);
-        assert_eq!(answer.outcome(), Outcome::Failed);
+        records.extend((1..length).map(|n| cname(&format!("n{}.test.", n - 1), &format!("n{n}.test."))));
+        records
+    }
+
+    #[test]
+    fn a_loop_ends_where_a_name_is_met_twice() {
+        let to_the_first = vec![cname("www.shop.test.", "b.test."), cname("b.test.", "www.shop.test.")];
+        let to_another = vec![
+            cname("www.shop.test.", "b.test."),
+            cname("b.test.", "c.test."),
+            cname("c.test.", "B.test."),
+        ];
+        let to_itself = vec![cname("www.shop.test.", "WWW.shop.test.")];
+        let mut long = chain_of(60);
+        long.push(cname("n59.test.", "n0.test."));
+        for (records, length) in [(to_the_first, 2), (to_another, 3), (to_itself, 1), (long, 61)] {
+            let answer = read(&response(records));
+            assert!(answer.alias_loop);
+            assert_eq!((answer.outcome(), answer.chain.len()), (Outcome::Failed, length));
+        }
+    }
+
+    #[test]
+    fn a_long_chain_is_no_loop() {
+        for length in [15, 16, 17, 20, MOST_ALIASES, 300] {
+            let mut records = chain_of(length);
+            records.push(a(&format!("n{}.test.", length - 1), 9));
+            let answer = read(&response(records));
+            assert_eq!((answer.alias_loop, answer.outcome()), (false, Outcome::Addresses), "{length}");
+            assert_eq!(answer.chain.len(), length.min(MOST_ALIASES));
+            assert_eq!(answer.aliases_left_out as usize, length - answer.chain.len());
+            assert_eq!(answer.chain[0].name, "www.shop.test.");
+            assert_eq!(answer.end_of_chain(), format!("n{}.test.", length - 1));
+        }
     }
 
     #[test]
     fn only_so_many_addresses_are_kept() {
-        let answer = read(&response((0..200).map(|last| a("www.shop.test.", last)).collect()));
+        let many = (0..=255).flat_map(|last| [a("www.shop.test.", last), a("other.test.", last)]);
+        let many = many.chain((0..50).map(|last| a("www.shop.test.", last)));
+        let answer = read(&response(many.collect()));
         assert_eq!(answer.addresses.len(), MOST_ADDRESSES);
-        assert_eq!(answer.other_records, 136);
+        assert_eq!((answer.addresses_left_out, answer.other_records), (50, 256));
     }
 
     #[test]
