@@ -5,6 +5,7 @@ pub(crate) mod tag {
     pub(crate) const INTEGER: u8 = 0x02;
     pub(crate) const BIT_STRING: u8 = 0x03;
     pub(crate) const OCTET_STRING: u8 = 0x04;
+    pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(crate) const ENUMERATED: u8 = 0x0a;
     pub(crate) const UTC_TIME: u8 = 0x17;
     pub(crate) const GENERALIZED_TIME: u8 = 0x18;
@@ -120,7 +121,22 @@ impl<'a> Fields<'a> {
             key,
         })
     }
+
+    /// The length of its key, where that is one of RSA.
+    pub(crate) fn rsa_bits(&self) -> Option<usize> {
+        let algorithm = Reader::new(self.key_algorithm).expect(tag::OBJECT_IDENTIFIER)?;
+        if algorithm.content != RSA_ENCRYPTION {
+            return None;
+        }
+        let modulus = Reader::new(self.key).enter(tag::SEQUENCE)?.expect(tag::INTEGER)?.content;
+        let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+        let (first, rest) = modulus[zeros..].split_first()?;
+        Some(rest.len() * 8 + 8 - first.leading_zeros() as usize)
+    }
 }
+
+/// 1.2.840.113549.1.1.1, RFC 8017, appendix C.
+const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
 /// The bytes of a bit string that fills its last byte.
 fn bits(content: &[u8]) -> Option<&[u8]> {

@@ -22,6 +22,6 @@ pub use self::spoken::{Spoken, record_spoken};
 pub use self::staple::{Staple, StapleStatus};
 pub use self::verification::{Reason, Refusal, Verification};
 
-pub(crate) use self::certificate::sha256;
+pub(crate) use self::certificate::{RSA_BITS, sha256};
 pub(crate) use self::moment::span;
 pub(crate) use self::verification::words;

@@ -1,6 +1,6 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
-use super::handshakes::{error, unless};
+use super::handshakes::{certificate, error, unless};
 use super::untrusted::{Untrusted, top, untrusted};
 use crate::command::openssl;
 use crate::evidence::{Completion, Handshake, Reason, Verification};
@@ -64,12 +64,11 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let issuer = issuer(&seen);
     let summary = if seen.refused_for(Reason::BadSignature) {
         format!(
-            "the certificate for `{}` names {issuer} as its issuer, and another key signed it than the one \
-             known by that name in {store}",
-            seen.host
+            "{} names {issuer} as its issuer, and another key signed it than the one known by that name in {store}",
+            certificate(&seen)
         )
     } else {
-        format!("the certificate for `{}` was issued by {issuer}, which {store} does not hold", seen.host)
+        format!("{} was issued by {issuer}, which {store} does not hold", certificate(&seen))
     };
     let mut finding = Finding::new(at, &seen, summary).error(error(&seen)).next(format!(
         "{} | openssl x509 -noout -issuer -ext authorityInfoAccess",

@@ -1,6 +1,6 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
-use super::handshakes::{error, failed, leaf_in_date, unless};
+use super::handshakes::{certificate, error, failed, leaf_in_date, unless};
 use crate::command::openssl;
 use crate::evidence::{Certificate, Handshake, Moment, Reason, Verification, span};
 
@@ -49,19 +49,20 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let above = seen.chain.certificates().iter().enumerate().skip(1);
     let wrong = above.into_iter().find(|(_, one)| one.is_expired(clock) || one.is_not_yet_valid(clock));
     let what = match wrong {
-        Some((place, certificate)) => said(place, certificate, clock),
+        Some((place, above)) => said(place, above, clock),
         None => "an authority above it".to_owned(),
     };
     let summary = format!(
-        "the certificate for `{}` is within its dates, but {what}, and no other path leads to {}",
-        seen.host, seen.trust.name
+        "{} is within its dates, but {what}, and no other path leads to {}",
+        certificate(&seen),
+        seen.trust.name
     );
     Ok(Finding::new(at, &seen, summary).error(error(&seen)).next(openssl(&seen, seen.subject())))
 }
 
-fn said(place: usize, certificate: &Certificate, clock: Moment) -> String {
-    let name = certificate.short_name();
-    match (certificate.not_after, certificate.not_before) {
+fn said(place: usize, above: &Certificate, clock: Moment) -> String {
+    let name = above.short_name();
+    match (above.not_after, above.not_before) {
         (Some(until), _) if clock > until => {
             let ago = span(clock.seconds() - until.seconds());
             format!("`{name}`, number {} of the chain, expired {ago} ago (not_after {until})", place + 1)

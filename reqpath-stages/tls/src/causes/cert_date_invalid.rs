@@ -1,6 +1,6 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
-use super::handshakes::{doubtful, error, leaf, leaf_in_date, unless};
+use super::handshakes::{certificate, doubtful, error, leaf, leaf_in_date, unless};
 use crate::command::openssl;
 use crate::evidence::{Handshake, Reason, span};
 
@@ -57,19 +57,17 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 
 fn wrong_dates(handshake: &Handshake) -> Option<String> {
     let (leaf, clock) = leaf(handshake)?;
-    let host = &handshake.host;
+    let certificate = certificate(handshake);
     if leaf.is_expired(clock) {
         let until = leaf.not_after?;
         let ago = span(clock.seconds() - until.seconds());
-        return Some(format!(
-            "the certificate for `{host}` expired {ago} ago (not_after {until}, clock {clock})"
-        ));
+        return Some(format!("{certificate} expired {ago} ago (not_after {until}, clock {clock})"));
     }
     if leaf.is_not_yet_valid(clock) {
         let from = leaf.not_before?;
         let wait = span(from.seconds() - clock.seconds());
         return Some(format!(
-            "the certificate for `{host}` is not valid yet, but in {wait} (not_before {from}, clock {clock})"
+            "{certificate} is not valid yet, but in {wait} (not_before {from}, clock {clock})"
         ));
     }
     None

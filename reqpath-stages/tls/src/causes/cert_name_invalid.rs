@@ -58,9 +58,29 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 fn names(handshake: &Handshake) -> String {
     let Some(leaf) = handshake.chain.leaf() else { return "it is for other names".to_owned() };
     if leaf.names.is_empty() {
-        return format!("it holds no name at all, and its subject `{}` does not count", leaf.subject);
+        let taken = match leaf.subject.contains("CN=") && covers(leaf.short_name(), &handshake.host) {
+            true => " (clients on OpenSSL, such as curl, still take the common name in it; browsers do not)",
+            false => "",
+        };
+        return format!("it holds no name at all, and its subject `{}` does not count{taken}", leaf.subject);
     }
-    format!("it is for {}", listed(&leaf.names, leaf.names_total))
+    let dotted = leaf.names.iter().any(|name| name.ends_with('.') && covers(name, &handshake.host));
+    let taken = if dotted { " (curl overlooks the final dot; others do not)" } else { "" };
+    format!("it is for {}{taken}", listed(&leaf.names, leaf.names_total))
+}
+
+/// Whether a name in a certificate is for this host, a final dot aside; `*.example` is for one label more.
+fn covers(name: &str, host: &str) -> bool {
+    let [name, host] = [name, host].map(|one| one.strip_suffix('.').unwrap_or(one));
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return false;
+    }
+    let within = host.split_once('.').map(|(_, domain)| domain).filter(|domain| domain.contains('.'));
+    name.eq_ignore_ascii_case(host)
+        || name
+            .strip_prefix("*.")
+            .zip(within)
+            .is_some_and(|(domain, within)| domain.eq_ignore_ascii_case(within))
 }
 
 fn fits(handshake: &Handshake) -> Option<String> {

@@ -1,6 +1,6 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
-use super::handshakes::{error, failed};
+use super::handshakes::{certificate, error, failed};
 use super::untrusted::{Untrusted, untrusted};
 use crate::command::openssl;
 
@@ -49,8 +49,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let authority = if leaf.is_authority { ", and is an authority's besides" } else { "" };
     let summary = format!(
-        "the certificate for `{}` (subject `{}`) is signed by its own key{authority}, and {} does not hold it",
-        seen.host, leaf.subject, seen.trust.name
+        "{} (subject `{}`) is signed by its own key{authority}, and {} does not hold it",
+        certificate(&seen),
+        leaf.subject,
+        seen.trust.name
     );
     Ok(Finding::new(at, &seen, summary).error(error(&seen)).next(openssl(&seen, seen.subject())))
 }

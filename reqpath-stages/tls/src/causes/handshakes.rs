@@ -41,6 +41,20 @@ pub(super) fn leaf_in_date(handshake: &Handshake) -> Option<bool> {
     Some(!leaf.is_expired(clock) && !leaf.is_not_yet_valid(clock))
 }
 
+/// The certificate that was shown when the host was asked for: whose it is, where it is another's.
+pub(super) fn certificate(handshake: &Handshake) -> String {
+    let host = &handshake.host;
+    match handshake.chain.leaf().filter(|leaf| handshake.name_misfits() && !leaf.names.is_empty()) {
+        Some(leaf) => {
+            format!(
+                "the certificate shown for `{host}`, which is for {},",
+                listed(&leaf.names, leaf.names_total)
+            )
+        }
+        None => format!("the certificate for `{host}`"),
+    }
+}
+
 /// The end of a list of names: `a, b and 3 more`.
 pub(super) fn listed(names: &[String], total: Option<usize>) -> String {
     const SHOWN: usize = 5;

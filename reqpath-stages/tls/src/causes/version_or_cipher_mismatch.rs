@@ -1,21 +1,28 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, failed, made, unless};
-use crate::command::openssl;
+use crate::command::{openssl_brief, openssl_older};
 use crate::evidence::{Ended, Handshake, Purpose};
 
 cause! {
-    /// Client and server have no version or cipher suite of TLS in common.
+    /// Client and server have no version of TLS in common, or no cipher suite, group or signature scheme.
     ///
-    /// The server answers our ClientHello with alert 70 (protocol_version), 71 (insufficient_security) or
-    /// 40 (handshake_failure), or chooses something that was not offered.
-    /// Alert 40 is a word for many things: a server that wants a client certificate, or does not know
+    /// With alert 70 (protocol_version) it is the version.
+    /// Alert 40 (handshake_failure) and 71 (insufficient_security) only say that one of the sets which the
+    /// client offers holds nothing for this server; for signature schemes that is decided by the server's key.
+    /// Which set it is they do not say: this client offers fewer than most, and other clients may well be served.
+    /// It has suites of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305; no CBC, no DHE, no RSA for the
+    /// exchange of keys; no group P-521 or X448; no keys of P-521, Ed448 or RSASSA-PSS, and no SHA-1.
+    /// Alert 40 is a word for more than that: a server that wants a client certificate, or does not know
     /// the name, sends it as well, and is told apart by its CertificateRequest and by a handshake with another name.
     ///
     /// # What to do
     ///
-    /// Let the server speak TLS 1.2 with an ECDHE suite, or TLS 1.3 (`ssl_protocols`, `ssl_ciphers` in nginx).
-    /// Servers that speak only older versions have been out of support for years.
+    /// See with a client that offers more what the server chooses: version, suite, group, kind of signature.
+    /// Where it chooses none of what this client offers, either add one of those to the server (TLS 1.3, or
+    /// TLS 1.2 with ECDHE and AES-GCM; X25519 or P-256; an EC P-256 or RSA key: `ssl_protocols`,
+    /// `ssl_ciphers`, `ssl_ecdh_curve` and the certificate in nginx), or use clients that have what it wants.
+    /// Servers that speak only versions before TLS 1.2 have been out of support for years.
     ///
     /// # Example
     ///
@@ -51,17 +58,61 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             return Err(Decline::not(because, &other));
         }
     }
-    let offer = &seen.offer;
-    let offered = format!("{} with {} cipher suites", offer.versions.join(" and "), offer.suites.len());
-    let summary = match &seen.alert {
-        Some(alert) => format!("the server ended the handshake by {alert}; we offered {offered}"),
-        None => format!("the server chose what we cannot speak; we offered {offered}"),
-    };
     let port = seen.subject().address().map_or(443, |peer| peer.port());
-    Ok(Finding::new(at, &seen, summary)
-        .error(error(&seen))
-        .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
-        .next(format!("{} -tls1_1", openssl(&seen, seen.subject()).replace(" </dev/null", ""))))
+    let finding = Finding::new(at, &seen, summary(&seen)).error(error(&seen));
+    Ok(match about_the_version(&seen) {
+        true => finding
+            .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
+            .next(openssl_older(&seen, seen.subject())),
+        // Who lacks what is not known: the server refused, and we offer little.
+        false if seen.alert.is_some() => finding.blaming(End::Leg).next(openssl_brief(&seen, seen.subject())),
+        false => finding.next(openssl_brief(&seen, seen.subject())),
+    })
+}
+
+fn summary(seen: &Handshake) -> String {
+    let versions = seen.offer.versions.join(" and ");
+    let ended = match &seen.alert {
+        Some(alert) => format!("the server ended the handshake by {alert}"),
+        None => "the server chose what this client did not offer".to_owned(),
+    };
+    if about_the_version(seen) {
+        return format!("{ended}: it speaks no version that this client offers ({versions})");
+    }
+    let sets = sets(seen).join(", ");
+    if seen.ended == Some(Ended::Incompatible) {
+        return format!("{ended} ({sets})");
+    }
+    let agreed = if seen.hello_seen { ", after it had agreed on version and suite" } else { "" };
+    format!(
+        "{ended}{agreed}: one of the sets that this client offers holds nothing for it ({sets}); \
+         clients that offer more may be served"
+    )
+}
+
+/// What was offered, without the sets that are agreed on.
+fn sets(seen: &Handshake) -> Vec<String> {
+    let offer = &seen.offer;
+    let listed =
+        |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(" ")));
+    let counted =
+        |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{} {what}", names.len()));
+    let open = !seen.hello_seen || seen.ended == Some(Ended::Incompatible);
+    let sets = [
+        open.then(|| listed("versions", &offer.versions)).flatten(),
+        open.then(|| counted("cipher suites", &offer.suites)).flatten(),
+        listed("groups", &offer.groups),
+        counted("signature schemes", &offer.signature_schemes),
+    ];
+    sets.into_iter().flatten().collect()
+}
+
+/// Whether the server said so, or chose one before all that are offered.
+fn about_the_version(handshake: &Handshake) -> bool {
+    match &handshake.alert {
+        Some(alert) => matches!(alert.number, 70 | 86),
+        None => error(handshake).contains("ServerDoesNotSupportTls12Or13"),
+    }
 }
 
 fn nothing_in_common(handshake: &Handshake) -> bool {

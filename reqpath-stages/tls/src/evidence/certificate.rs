@@ -19,6 +19,9 @@ const NAMES_LIMIT: usize = 100;
 /// URLs kept of one certificate.
 const URLS_LIMIT: usize = 4;
 
+/// The lengths of RSA keys by which the library verifies; it rounds up to whole bytes.
+pub(crate) const RSA_BITS: std::ops::RangeInclusive<usize> = 2041..=8192;
+
 /// What one certificate of the served chain says, as read from the peer's Certificate message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -135,6 +138,12 @@ impl Certificate {
         common_name(&self.subject)
     }
 
+    /// The length of its key, where that is one of RSA.
+    #[must_use]
+    pub fn rsa_bits(&self) -> Option<usize> {
+        self.key.strip_prefix("RSA ")?.parse().ok()
+    }
+
     /// The issuer's common name, or its whole name where there is none.
     #[must_use]
     pub fn short_issuer(&self) -> &str {
@@ -240,6 +249,7 @@ fn key(parsed: &X509Certificate<'_>) -> String {
             Some(other) => format!("EC {}", escape(other, 64)),
             None => "EC".to_owned(),
         },
+        "1.2.840.113549.1.1.10" => "RSASSA-PSS".to_owned(),
         "1.3.101.112" => "Ed25519".to_owned(),
         "1.3.101.113" => "Ed448".to_owned(),
         other => escape(other, 64),

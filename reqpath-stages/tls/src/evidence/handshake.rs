@@ -54,6 +54,9 @@ pub struct Handshake {
     /// What verifying the chain gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// Why it is not known whether the server holds its certificate's key, where we went on without knowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_unproven: Option<String>,
     /// Where only dates were wrong at first: what verifying gives at a moment that suits the chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apart_from_dates: Option<Verification>,
@@ -72,6 +75,9 @@ pub struct Handshake {
     /// The group the keys were exchanged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Cow<'static, str>>,
+    /// Whether a ServerHello, or a HelloRetryRequest, came before it failed: version and suite were agreed on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hello_seen: bool,
     /// The application protocol agreed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpn: Option<Cow<'static, str>>,
@@ -168,6 +174,9 @@ pub struct Offer {
     /// Groups for the exchange of keys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Ways in which the server, and the issuers of its chain, may sign.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signature_schemes: Vec<String>,
     /// Application protocols.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alpn: Vec<String>,

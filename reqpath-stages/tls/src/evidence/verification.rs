@@ -2,6 +2,8 @@ use reqpath_core::escape;
 use rustls::{CertificateError, Error};
 use serde::{Deserialize, Serialize};
 
+use crate::probe::KeyFault;
+
 /// What verifying the served chain against the trust store gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -55,6 +57,14 @@ pub enum Reason {
     UnsupportedAlgorithm,
     /// A critical extension that the verifier does not know.
     CriticalExtension,
+    /// A key of a length by which the verifier does not verify.
+    UnsupportedKey,
+    /// It holds a name that an authority above may not vouch for.
+    NameConstraint,
+    /// More authorities stand one below the other than one of them allows.
+    PathLength,
+    /// What signed it is not an authority's certificate.
+    IssuerNotAuthority,
     /// It cannot be read.
     Malformed,
     /// Anything else; the words tell.
@@ -114,20 +124,30 @@ fn reason(error: &Error) -> Reason {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             Reason::WrongPurpose
         }
-        // The layer below has no public name for it, only a word.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            Reason::AuthorityAsLeaf
-        }
-        CertificateError::Other(other) if other.to_string().contains("UnsupportedCriticalExtension") => {
-            Reason::CriticalExtension
-        }
+        CertificateError::Other(other) if other.0.is::<KeyFault>() => Reason::UnsupportedKey,
+        // The layer below has no public name for these, only a word.
+        CertificateError::Other(other) => match &*other.0.to_string() {
+            "CaUsedAsEndEntity" => Reason::AuthorityAsLeaf,
+            "EndEntityUsedAsCa" => Reason::IssuerNotAuthority,
+            "NameConstraintViolation" => Reason::NameConstraint,
+            "PathLenConstraintViolated" => Reason::PathLength,
+            "UnsupportedCriticalExtension" => Reason::CriticalExtension,
+            _ => Reason::Other,
+        },
         _ => Reason::Other,
     }
 }
 
 /// The error's words; what the peer chose of them is escaped and cut.
 pub(crate) fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    escape(&error.to_string(), 500)
+    let words = match error.downcast_ref() {
+        // The library shows how it keeps these, not what they say.
+        Some(Error::InvalidCertificate(CertificateError::Other(other))) => {
+            format!("invalid peer certificate: {}", other.0)
+        }
+        _ => error.to_string(),
+    };
+    escape(&words, 500)
 }
 
 #[cfg(test)]

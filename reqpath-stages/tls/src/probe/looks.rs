@@ -126,7 +126,7 @@ impl Look<'_> {
         };
         let verify = |added: &[CertificateDer<'static>]| {
             let above: Vec<_> = above.iter().chain(added).cloned().collect();
-            Verification::of(&self.ready.verifier().verify_server_cert(leaf, &above, &name, &[], now))
+            Verification::of(&self.ready.judge().verify(leaf, &above, &name, &[], now))
         };
         let mut record =
             self.cx.begin(self.at, Completion { missing: top.issuer.clone(), ..Completion::default() });

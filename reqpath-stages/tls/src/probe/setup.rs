@@ -9,8 +9,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::stored::Stored;
-use super::watch::{KeyOnly, Watch};
+use super::judge::Judge;
+use super::watch::Watch;
 use crate::evidence::{Chain, Offer, TrustUsed};
 use crate::{SetupError, TlsOptions, Trust};
 
@@ -29,8 +29,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Ready {
     base: ClientConfig,
-    verifier: Arc<dyn ServerCertVerifier>,
-    verifies: bool,
+    judge: Arc<Judge>,
     identity: Option<Arc<CertifiedKey>>,
     algorithms: WebPkiSupportedAlgorithms,
     /// The chain seen last: the samples of a trace mostly see one, and need not keep and read it each.
@@ -67,13 +66,13 @@ impl Ready {
     fn new(options: &TlsOptions) -> Result<Self, SetupError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let (verifier, mut trust) = verifier(options, &provider)?;
+        let (judge, mut trust) = judge(options, &provider)?;
         trust.revocation_lists = options.crls.len();
         let mut base = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|source| SetupError::Rustls { source })?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&verifier))
+            // Each handshake brings a watch of its own in its place.
+            .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         base.alpn_protocols.clone_from(&options.alpn);
         // Each handshake is to show the whole of it.
@@ -83,13 +82,13 @@ impl Ready {
             versions: vec!["TLSv1.2".to_owned(), "TLSv1.3".to_owned()],
             suites: names(provider.cipher_suites.iter().map(|suite| suite.suite().as_str()).collect()),
             groups: names(provider.kx_groups.iter().map(|group| group.name().as_str()).collect()),
+            signature_schemes: names(algorithms.mapping.iter().map(|(scheme, _)| scheme.as_str()).collect()),
             alpn: options.alpn.iter().map(|protocol| escape_bytes(protocol, 64)).collect(),
         };
         let warn_within_days = options.expiring_within.as_secs() / 86_400;
         Ok(Self {
             base,
-            verifier,
-            verifies: !matches!(options.trust, Trust::None),
+            judge: Arc::new(judge),
             identity: options.identity.as_ref().map(|identity| Arc::clone(&identity.0)),
             algorithms,
             last: Mutex::default(),
@@ -104,9 +103,9 @@ impl Ready {
         self.identity.is_some()
     }
 
-    /// The verifier, for asking it once more.
-    pub(crate) fn verifier(&self) -> &dyn ServerCertVerifier {
-        &*self.verifier
+    /// The judge, for asking once more.
+    pub(crate) fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// This chain, kept once for all handshakes in a row that were shown it.
@@ -132,7 +131,7 @@ impl Ready {
         shows_certificate: bool,
     ) -> (Arc<Watch>, Arc<ClientConfig>) {
         let identity = self.identity.clone().filter(|_| shows_certificate);
-        let watch = Arc::new(Watch::new(Arc::clone(&self.verifier), identity, now, self.verifies, lenient));
+        let watch = Arc::new(Watch::new(Arc::clone(&self.judge), self.algorithms, identity, now, lenient));
         let mut config = self.base.clone();
         config.dangerous().set_certificate_verifier(Arc::clone(&watch) as _);
         config.client_auth_cert_resolver = Arc::clone(&watch) as _;
@@ -141,15 +140,9 @@ impl Ready {
     }
 }
 
-fn verifier(
-    options: &TlsOptions,
-    provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ServerCertVerifier>, TrustUsed), SetupError> {
+fn judge(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<(Judge, TrustUsed), SetupError> {
     match &options.trust {
-        Trust::None => {
-            let verifier = KeyOnly(provider.signature_verification_algorithms);
-            Ok((Arc::new(verifier), TrustUsed::new("nothing is verified")))
-        }
+        Trust::None => Ok((Judge::of_nothing(), TrustUsed::new("nothing is verified"))),
         Trust::Bundle(bundle) => {
             let mut trust = TrustUsed::new(bundle.name.clone());
             let roots = roots(&bundle.authorities, &mut trust);
@@ -158,7 +151,7 @@ fn verifier(
                 return Err(SetupError::NoAuthority { file, count });
             }
             let verifier = webpki(roots, options, provider)?;
-            Ok((Arc::new(Stored::new(verifier, bundle.authorities.clone())), trust))
+            Ok((Judge::new(verifier, bundle.authorities.clone(), options.crls.clone()), trust))
         }
         Trust::Platform => platform(options, provider),
     }
@@ -166,30 +159,22 @@ fn verifier(
 
 /// On systems with a verifier of their own, that one; revocation lists are looked at by ours.
 #[cfg(any(windows, target_vendor = "apple"))]
-fn platform(
-    options: &TlsOptions,
-    provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ServerCertVerifier>, TrustUsed), SetupError> {
+fn platform(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<(Judge, TrustUsed), SetupError> {
     if !options.crls.is_empty() {
         return native(options, provider);
     }
     let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
         .map_err(|error| SetupError::PlatformStore { why: error.to_string() })?;
-    Ok((Arc::new(verifier), TrustUsed::new("the platform's store")))
+    let judge = Judge::new(Arc::new(verifier), Vec::new(), Vec::new());
+    Ok((judge, TrustUsed::new("the platform's store")))
 }
 
 #[cfg(not(any(windows, target_vendor = "apple")))]
-fn platform(
-    options: &TlsOptions,
-    provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ServerCertVerifier>, TrustUsed), SetupError> {
+fn platform(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<(Judge, TrustUsed), SetupError> {
     native(options, provider)
 }
 
-fn native(
-    options: &TlsOptions,
-    provider: &Arc<CryptoProvider>,
-) -> Result<(Arc<dyn ServerCertVerifier>, TrustUsed), SetupError> {
+fn native(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<(Judge, TrustUsed), SetupError> {
     let loaded = rustls_native_certs::load_native_certs();
     let mut trust = TrustUsed::new("the platform's store");
     let roots = roots(&loaded.certs, &mut trust);
@@ -197,7 +182,7 @@ fn native(
         let why = loaded.errors.first().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
         return Err(SetupError::PlatformStore { why });
     }
-    Ok((Arc::new(Stored::new(webpki(roots, options, provider)?, loaded.certs)), trust))
+    Ok((Judge::new(webpki(roots, options, provider)?, loaded.certs, options.crls.clone()), trust))
 }
 
 /// The certificates that can be trusted; a store has always some that cannot be read.

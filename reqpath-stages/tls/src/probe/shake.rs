@@ -139,6 +139,7 @@ fn note_sight(record: &mut Handshake, ready: &Ready, sight: Sight) {
         });
     }
     record.name_fits = sight.name_fits;
+    record.key_unproven = sight.unproven.map(|fault| fault.to_string());
     record.certificate_request = sight.request;
     record.chain = ready.shared(sight.chain);
 }
@@ -146,6 +147,7 @@ fn note_sight(record: &mut Handshake, ready: &Ready, sight: Sight) {
 fn note_failure(record: &mut Handshake, error: &io::Error, heard: &Heard, sight: &Sight) {
     let inner = find(error);
     record.ended = Some(ended(error, inner, heard, sight));
+    record.hello_seen = heard.is_hello();
     record.error = Some(match inner {
         Some(inner) => words(inner),
         None if heard.timed_out => format!("no answer within {:.1} s", heard_for(heard).as_secs_f64()),
@@ -205,7 +207,7 @@ fn note_apart_from_dates(record: &mut Handshake, ready: &Ready, name: &ServerNam
     }
     let chain = record.chain.der();
     if let (Some((leaf, above)), Some(then)) = (chain.split_first(), suiting_moment(chain)) {
-        let result = ready.verifier().verify_server_cert(leaf, above, name, &[], then);
+        let result = ready.judge().verify(leaf, above, name, &[], then);
         record.apart_from_dates = Some(Verification::of(&result));
     }
 }

@@ -62,6 +62,12 @@ impl Heard {
         }
     }
 
+    /// Whether the peer's first record begins with a ServerHello.
+    pub(crate) fn is_hello(&self) -> bool {
+        // The content type, two bytes of version and two of length, then the kind of message.
+        matches!(self.head(), [22, _, _, _, _, 2, ..])
+    }
+
     fn hear(&mut self, bytes: &[u8]) {
         if self.answered.is_none() {
             self.answered = Some(Instant::now());

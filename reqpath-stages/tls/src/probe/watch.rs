@@ -8,18 +8,19 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::judge::Judge;
+use super::key::{KeyFault, Proof, proof};
 use crate::evidence::CertificateRequest;
 
 /// Watches one handshake: notes what the server shows before anything is verified,
 /// and has it verified by the clock of the vantage.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    pub(crate) verifier: Arc<dyn ServerCertVerifier>,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
     pub(crate) identity: Option<Arc<CertifiedKey>>,
     /// What the vantage's clock says.
     pub(crate) now: UnixTime,
-    /// Whether the chain is verified at all.
-    pub(crate) verifies: bool,
     /// Whether to go on whatever verifying gave.
     pub(crate) lenient: bool,
     sight: Mutex<Sight>,
@@ -34,22 +35,52 @@ pub(crate) struct Sight {
     pub(crate) verified: Option<Result<(), Error>>,
     pub(crate) name_fits: Option<bool>,
     pub(crate) request: Option<CertificateRequest>,
+    /// Why it is not known whether the server holds its certificate's key, where we went on without.
+    pub(crate) unproven: Option<KeyFault>,
 }
 
 impl Watch {
     pub(crate) fn new(
-        verifier: Arc<dyn ServerCertVerifier>,
+        judge: Arc<Judge>,
+        algorithms: WebPkiSupportedAlgorithms,
         identity: Option<Arc<CertifiedKey>>,
         now: UnixTime,
-        verifies: bool,
         lenient: bool,
     ) -> Self {
-        Self { verifier, identity, now, verifies, lenient, sight: Mutex::default() }
+        Self { judge, algorithms, identity, now, lenient, sight: Mutex::default() }
     }
 
     /// What was seen; nothing is left behind.
     pub(crate) fn take(&self) -> Sight {
         std::mem::take(&mut *self.sight.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a refused signature is wrong, right, or beyond what the library can verify:
+    /// the last is the certificate's fault, and none for those who go on whatever it is.
+    fn look_closer(
+        &self,
+        refused: Error,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+        one_kind_of_key: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if !matches!(refused, Error::InvalidCertificate(_)) {
+            return Err(refused);
+        }
+        let fault = match proof(message, certificate, signature, &self.algorithms, one_kind_of_key) {
+            Proof::Made => return Ok(HandshakeSignatureValid::assertion()),
+            Proof::Wrong => return Err(refused),
+            Proof::Unknown(fault) => fault,
+        };
+        let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lenient || !self.judge.verifies() {
+            sight.unproven = Some(fault);
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let refused = Error::from(fault);
+        sight.verified = Some(Err(refused.clone()));
+        Err(refused)
     }
 }
 
@@ -62,9 +93,7 @@ impl ServerCertVerifier for Watch {
         stapled: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self
-            .verifies
-            .then(|| self.verifier.verify_server_cert(leaf, above, name, stapled, self.now).map(|_| ()));
+        let verified = self.judge.verifies().then(|| self.judge.verify(leaf, above, name, stapled, self.now));
         let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
         sight.chain = std::iter::once(leaf).chain(above).map(|one| one.clone().into_owned()).collect();
         sight.stapled = stapled.to_vec();
@@ -85,7 +114,8 @@ impl ServerCertVerifier for Watch {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+            .or_else(|refused| self.look_closer(refused, message, certificate, signature, false))
     }
 
     fn verify_tls13_signature(
@@ -94,11 +124,12 @@ impl ServerCertVerifier for Watch {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+            .or_else(|refused| self.look_closer(refused, message, certificate, signature, true))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -124,44 +155,5 @@ fn name_fits(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Option<bool> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => Some(false),
         Err(_) => None,
-    }
-}
-
-/// Verifies that the server holds its certificate's key, and nothing of the chain: curl's `-k`.
-#[derive(Debug)]
-pub(crate) struct KeyOnly(pub(crate) WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for KeyOnly {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
     }
 }
