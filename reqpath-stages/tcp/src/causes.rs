@@ -14,6 +14,7 @@ mod fds_exhausted;
 mod hosts_override;
 mod met;
 mod no_local_route;
+mod not_dialled;
 mod ports_exhausted;
 mod refused;
 mod reset;

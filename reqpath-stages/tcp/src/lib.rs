@@ -33,8 +33,8 @@ mod probe;
 
 pub use causes::CAUSES;
 pub use evidence::{
-    Attempt, Broken, Closing, Death, Figures, ListenQueue, OpenDescriptors, Outcome, PortsTowards, Progress,
-    Purpose, RouteTaken, Silence,
+    Attempt, Broken, Closing, Death, Figures, ListenQueue, NotDialled, OpenDescriptors, Outcome,
+    PortsTowards, Progress, Purpose, RouteTaken, Silence,
 };
 pub use options::TcpOptions;
 pub use probe::{SILENCE, Tcp, record_kernel, silence};

@@ -23,11 +23,21 @@ use crate::{CAUSES, TcpOptions};
 pub use kernel::record_kernel;
 pub use silence::{SILENCE, silence};
 
+use crate::evidence::NotDialled;
+
 use again::Straight;
-use race::Race;
+use order::Candidates;
+use race::{Ended, Race};
 
 /// How many addresses of a name are dialled at most: a hostile name may have thousands.
-const MOST_ADDRESSES: u32 = 16;
+const MOST_ADDRESSES: u32 = 64;
+
+/// How many of them are dialled at most where the request went on, the road's own included: one that has
+/// very many is not to be met by a burst of connections that nobody needs.
+const MOST_ASIDE: usize = 16;
+
+/// How many of them the kernel is asked about: the first that are dialled. One more is the one that answers.
+const MOST_LOOKS: u32 = 16;
 
 /// Silent connections of one trial at most: one for the stage that speaks first, one for the next.
 const MOST_SILENCES: u32 = 2;
@@ -74,17 +84,17 @@ impl Stage for Tcp {
                     MOST_SILENCES,
                     "a control that stays silent, where a connection dies early",
                 ),
-                Contact::new(ContactKind::Kernel, addresses, MOST_ADDRESSES, "the route"),
+                Contact::new(ContactKind::Kernel, addresses, MOST_LOOKS + 1, "the route"),
                 Contact::new(
                     ContactKind::Kernel,
                     addresses,
-                    3 * MOST_ADDRESSES,
+                    3 * MOST_LOOKS,
                     "after a failure: the listener's queue, ports and descriptors in use",
                 ),
                 Contact::new(
                     ContactKind::File,
                     looks::NETSTAT,
-                    2 * MOST_ADDRESSES,
+                    2 * MOST_LOOKS,
                     "after a failure: what listeners dropped",
                 ),
             ]);
@@ -96,7 +106,7 @@ impl Stage for Tcp {
         let missing = |what| Error::NothingHandedOn { stage: "tcp", what };
         let port = cx.see(at, |to: &Destination| to.port).ok_or_else(|| missing("a destination"))?;
         let Addresses(addresses) = cx.take(at).ok_or_else(|| missing("addresses"))?;
-        let mut peers = order::candidates(addresses, port, self.options.family);
+        let Candidates { mut peers, left_out } = order::candidates(addresses, port, self.options.family);
         if peers.len() > 1 && cx.compares() {
             peers = order::in_turn(cx, peers);
         }
@@ -111,7 +121,19 @@ impl Stage for Tcp {
             stagger: self.options.stagger,
             side_looks: self.options.side_looks,
         };
-        let Some((peer, connection)) = race.run(peers).await? else { return Ok(Left::Dead) };
+        let (peer, connection) = match race.run(peers).await? {
+            Ended::Won(peer, connection) => (peer, connection),
+            Ended::Lost(lost) if left_out == 0 && lost.not_dialled == 0 => return Ok(Left::Dead),
+            Ended::Lost(lost) => {
+                cx.record(at, NotDialled::new(lost.dialled, lost.not_dialled + left_out));
+                // As long as there is time, another of them may yet serve: that nobody asked is our own limit.
+                return if lost.not_dialled > 0 || race.is_over() {
+                    Ok(Left::Dead)
+                } else {
+                    Err(Error::BudgetSpent { kind: ContactKind::Connection })
+                };
+            }
+        };
         cx.hand_on(at, Dialled::plain(connection, peer));
         cx.hand_on(at, Again(Arc::new(Straight { peer, timeout })));
         Ok(Left::Alive)

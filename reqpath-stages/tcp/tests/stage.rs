@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use reqpath_core::{
     Addresses, Again, Cause, Contact, ContactKind, Context, Destination, Dialled, Error, Left, Micros, Path,
-    Pipeline, Report, Stage, Subject, Target, Trace, Verdict,
+    Pipeline, Report, Stage, Subject, Target, Trace, Verdict, Weight,
 };
 use reqpath_local::LocalVantage;
 use reqpath_tcp::{
-    Attempt, Broken, Closing, Figures, Outcome, Progress, Purpose, RouteTaken, SILENCE, Silence, Tcp,
-    TcpOptions, record_kernel, silence,
+    Attempt, Broken, Closing, Figures, ListenQueue, NotDialled, Outcome, Progress, Purpose, RouteTaken,
+    SILENCE, Silence, Tcp, TcpOptions, record_kernel, silence,
 };
 use reqpath_testkit::lab::{self, Filter, Lab, Link};
 use reqpath_testkit::mock::{ClosedPort, Connection, MockUpstream, Reply};
@@ -83,15 +83,19 @@ impl Stage for Use {
 }
 
 fn trace(options: TcpOptions, addresses: &[IpAddr], port: u16, max_time: Duration) -> Report {
+    let report = trace_with_trouble(options, addresses, port, max_time);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    report
+}
+
+fn trace_with_trouble(options: TcpOptions, addresses: &[IpAddr], port: u16, max_time: Duration) -> Report {
     let pipeline =
         Pipeline::builder().stage(Feed(addresses.to_vec(), port)).stage(Tcp::new(options)).stage(Use);
     let pipeline = pipeline.build().unwrap();
     let target = Target::builder("http://server.example/").unwrap().max_time(max_time).build();
     let trace = Trace::new(target, Arc::new(LocalVantage::new())).without_last_try();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let report = runtime.block_on(pipeline.trace(trace));
-    assert!(report.errors.is_empty(), "{:?}", report.errors);
-    report
+    runtime.block_on(pipeline.trace(trace))
 }
 
 fn seen<E: reqpath_core::Evidence + Clone>(report: &Report) -> Vec<(IpAddr, E)> {
@@ -166,12 +170,83 @@ fn the_family_that_is_not_wanted_is_not_dialled() {
 }
 
 #[test]
-fn a_name_with_very_many_addresses_is_dialled_within_bounds() {
+fn a_name_with_many_addresses_is_reached_by_the_last_of_them() {
+    // Whatever the others do at once: one address after the other, until one answers.
+    let server = MockUpstream::start(Reply::ok("x")).unwrap();
+    let mut addresses: Vec<IpAddr> = (2..=64).map(local).collect();
+    addresses.push(local(1));
+    let report = trace(TcpOptions::default(), &addresses, server.address().port(), LONG);
+    assert!(matches!(report.verdict, Some(Verdict::Reached { .. })), "{:?}", report.verdict);
+    let attempts = seen::<Attempt>(&report);
+    let used = attempts.iter().find(|(_, attempt)| attempt.used).unwrap();
+    assert_eq!(used.0, local(1));
+    assert_eq!(attempts.iter().filter(|(_, attempt)| attempt.purpose == Purpose::Road).count(), 64);
+    assert!(seen::<RouteTaken>(&report).len() <= 17);
+    assert!(report.findings.iter().all(|finding| finding.weight == Weight::Warning), "{:?}", report.findings);
+
+    // Where the first one answers, the others are not all dialled for that.
+    addresses.rotate_right(1);
+    let report = trace(TcpOptions::default(), &addresses, server.address().port(), LONG);
+    assert_eq!(seen::<Attempt>(&report).iter().filter(|(_, a)| a.purpose != Purpose::Again).count(), 16);
+}
+
+#[test]
+fn where_every_address_refuses_it_matters_whether_all_were_asked() {
     let closed = ClosedPort::reserve_at(IpAddr::from([0, 0, 0, 0])).unwrap();
-    let addresses: Vec<IpAddr> = (1..=200).map(local).collect();
-    let report = trace(TcpOptions::default(), &addresses, closed.address().port(), LONG);
-    assert_eq!(seen::<Attempt>(&report).len(), 16);
+    let addresses = |count| (1..=count).map(local).collect::<Vec<IpAddr>>();
+    let report = trace(TcpOptions::default(), &addresses(64), closed.address().port(), LONG);
+    assert_eq!(seen::<Attempt>(&report).len(), 64);
     assert!(codes(&report).iter().all(|code| *code == "tcp.refused"), "{:?}", codes(&report));
+    assert!(matches!(report.verdict, Some(Verdict::Died { .. })), "{:?}", report.verdict);
+
+    // One of those that were left out may serve.
+    let report = trace_with_trouble(TcpOptions::default(), &addresses(200), closed.address().port(), LONG);
+    assert_eq!(seen::<Attempt>(&report).len(), 64);
+    let left = report.observations.iter().find_map(|seen| seen.get::<NotDialled>()).unwrap();
+    assert_eq!((left.dialled, left.left), (64, 136));
+    assert!(matches!(report.verdict, Some(Verdict::Unknown { .. })), "{:?}", report.verdict);
+    assert!(report.findings.iter().all(|finding| finding.weight == Weight::Warning), "{:?}", report.findings);
+}
+
+#[test]
+fn addresses_that_the_time_did_not_suffice_for_are_counted() {
+    let Some(lab) = lab::or_skip(Lab::builder().host("host").build()) else { return };
+    if lab::or_skip(lab["host"].rules()).is_none() {
+        return;
+    }
+    let port = 4000;
+    let fault = lab["host"].impose(&Filter::incoming().tcp_port(port).drop()).unwrap();
+    let addresses: Vec<IpAddr> = (1..=30).map(local).collect();
+    let look = || trace(TcpOptions::default(), &addresses, port, Duration::from_secs(1));
+    let report = lab["host"].run(look).unwrap();
+    let left = report.observations.iter().find_map(|seen| seen.get::<NotDialled>()).unwrap();
+    assert_eq!(left.dialled + left.left, 30, "{left:?}");
+    assert!((3..=4).contains(&left.dialled), "{left:?}");
+    // The request died of it: no client would have come to them in that time.
+    let Some(Verdict::Died { cause, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
+    let words = format!("; the request did not come to {} of the name's 30 addresses", left.left);
+    assert!(cause.code == "tcp.timed_out" && cause.summary.ends_with(&words), "{cause:?}");
+
+    // Their twin: all refuse, all were asked.
+    fault.lift().unwrap();
+    let report = lab["host"].run(look).unwrap();
+    assert!(!report.observations.iter().any(|seen| seen.get::<NotDialled>().is_some()));
+    assert!(codes(&report).iter().all(|code| *code == "tcp.refused"), "{:?}", codes(&report));
+}
+
+#[test]
+fn nothing_listens_on_port_0_whatever_listens_elsewhere() {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let closed = ClosedPort::reserve().unwrap();
+    let why = [(0, "nothing can listen on port 0"), (closed.address().port(), "as this very host confirms")];
+    for (port, why) in why {
+        let report = trace(TcpOptions::default(), &[local(1)], port, LONG);
+        let queue = seen::<ListenQueue>(&report);
+        assert!(matches!(&queue[..], [(_, seen)] if seen.queue.is_none()), "{queue:?}");
+        let Some(Verdict::Died { cause, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
+        assert!(cause.code == "tcp.refused" && cause.summary.ends_with(why), "{cause:?}");
+    }
+    drop(listener);
 }
 
 #[test]

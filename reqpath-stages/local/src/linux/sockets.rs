@@ -33,7 +33,7 @@ struct Socket {
 /// Of several that share the address, the one whose queue is fullest: it is where connections are lost.
 pub(crate) fn listener(at: PeerAddr) -> io::Result<Option<Listener>> {
     let mut found: Option<(u8, Listener)> = None;
-    each_socket(LISTENING, at.port(), 0, |socket| {
+    each_socket(LISTENING, Some(at.port()), None, |socket| {
         let Some(fit) = fit(&socket, at.ip()) else { return };
         let candidate = Listener::new(socket.receive_queue, socket.send_queue);
         let fuller = |known: &Listener| {
@@ -55,7 +55,7 @@ pub(crate) fn ports(to: PeerAddr) -> io::Result<PortUse> {
         return Err(io::Error::other(format!("ip_local_port_range is {range:?}")));
     };
     let mut used = vec![false; usize::from(u16::MAX) + 1];
-    each_socket(IN_USE, 0, to.port(), |socket| {
+    each_socket(IN_USE, None, Some(to.port()), |socket| {
         let port = socket.local.1;
         if socket.remote == (to.ip(), to.port()) && (first..=last).contains(&port) {
             used[usize::from(port)] = true;
@@ -79,16 +79,21 @@ fn fit(socket: &Socket, address: IpAddr) -> Option<u8> {
     }
 }
 
-/// Walks the TCP sockets of both families; a port of 0 stands for any.
-fn each_socket(states: u32, local: u16, remote: u16, mut each: impl FnMut(Socket)) -> io::Result<()> {
+/// Walks the TCP sockets of both families, with these ports where they are given.
+fn each_socket(
+    states: u32,
+    local: Option<u16>,
+    remote: Option<u16>,
+    mut each: impl FnMut(Socket),
+) -> io::Result<()> {
     for family in [libc::AF_INET, libc::AF_INET6] {
         let question = question(family, states, local, remote);
         let asked = ask(libc::NETLINK_SOCK_DIAG, BY_FAMILY, true, &question, |kind, body| {
-            // A kernel without the port filter sends all: check again.
+            // A kernel without the port filter sends all, and takes a port of 0 for any: check again.
             if kind == BY_FAMILY
                 && let Some(socket) = parse(family, body)
-                && (local == 0 || socket.local.1 == local)
-                && (remote == 0 || socket.remote.1 == remote)
+                && local.is_none_or(|port| socket.local.1 == port)
+                && remote.is_none_or(|port| socket.remote.1 == port)
             {
                 each(socket);
             }
@@ -103,13 +108,13 @@ fn each_socket(states: u32, local: u16, remote: u16, mut each: impl FnMut(Socket
 }
 
 /// `struct inet_diag_req_v2`.
-fn question(family: i32, states: u32, local: u16, remote: u16) -> Vec<u8> {
+fn question(family: i32, states: u32, local: Option<u16>, remote: Option<u16>) -> Vec<u8> {
     let mut body = Vec::with_capacity(56);
     // Both families, and the protocol, fit a byte.
     body.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
     body.extend(states.to_ne_bytes());
-    body.extend(local.to_be_bytes());
-    body.extend(remote.to_be_bytes());
+    body.extend(local.unwrap_or(0).to_be_bytes());
+    body.extend(remote.unwrap_or(0).to_be_bytes());
     // Any address, any interface, no cookie.
     body.extend([0; 36]);
     body.extend([0xff; 8]);

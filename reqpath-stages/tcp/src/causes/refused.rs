@@ -5,6 +5,7 @@ use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause};
 use crate::evidence::{Death, ListenQueue};
 
 use super::met::{apart, met};
+use super::not_dialled::{self, not_dialled};
 
 cause! {
     /// The address answers, and nothing listens on the port: our SYN was answered with a RST.
@@ -47,15 +48,22 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let (peer, elapsed) = (met.peer, met.attempt.elapsed_us);
     let listener = case.of::<ListenQueue>(at).last();
     let why = match &listener {
+        _ if peer.port() == 0 => "nothing can listen on port 0",
         Some(seen) if seen.queue.is_none() => "nothing listens there, as this very host confirms",
         Some(_) => "although something listens there: a rule resets, or the listener just went or came",
         None => "nothing listens there, or a rule resets",
     };
-    let summary = format!("{peer} refused the connection in {elapsed}{}: {why}", met.how_often());
+    let left = not_dialled(case, at);
+    let summary = format!(
+        "{peer} refused the connection in {elapsed}{}: {why}{}",
+        met.how_often(),
+        not_dialled::words(left.as_ref())
+    );
     let finding = Finding::new(at, &met.attempt, summary)
         .error(met.words())
         .next(format!("ss -ltnp 'sport = :{}'   # on {}", peer.port(), peer.ip()))
         .next(format!("nc -vz {}", apart(peer)));
+    let finding = not_dialled::cited(finding, left.as_ref());
     Ok(match &listener {
         Some(seen) => finding.citing(seen),
         None => finding,

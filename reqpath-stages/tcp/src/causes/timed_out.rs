@@ -5,6 +5,7 @@ use reqpath_core::{Case, Decline, End, Finding, Scope, Subject, cause};
 use crate::evidence::Death;
 
 use super::met::{apart, met, route};
+use super::not_dialled::{self, not_dialled};
 
 cause! {
     /// Our SYNs were not answered: neither accepted, nor refused, nor called unreachable.
@@ -61,12 +62,18 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let route = route(case, at);
     let way = route.and_then(|route| route.0.interface.clone());
     let way = way.map(|interface| format!(", sent on {interface}")).unwrap_or_default();
-    let summary = format!("{peer} left {syns} unanswered for {elapsed}{way}{}", met.how_often());
+    let left = not_dialled(case, at);
+    let summary = format!(
+        "{peer} left {syns} unanswered for {elapsed}{way}{}{}",
+        met.how_often(),
+        not_dialled::words(left.as_ref())
+    );
     let finding = Finding::new(at, &met.attempt, summary)
         .error(met.words())
         .next(format!("traceroute -T -p {} {}", peer.port(), peer.ip()))
         .next(format!("tcpdump -ni any 'host {} and tcp port {}'", peer.ip(), peer.port()))
         .next(format!("nc -vz -w 5 {}", apart(peer)));
+    let finding = not_dialled::cited(finding, left.as_ref());
     Ok(match &route {
         Some(route) => finding.citing(route),
         None => finding,

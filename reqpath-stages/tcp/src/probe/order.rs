@@ -9,26 +9,42 @@ use super::MOST_ADDRESSES;
 /// Where samples are compared, every so many begins with the IP version that the others leave for later.
 const OTHER_VERSION_EVERY: usize = 4;
 
+/// More addresses than these are not compared with each other any more, only counted.
+const MOST_COMPARED: usize = 1024;
+
+/// The addresses to dial, in order.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    pub(super) peers: Vec<PeerAddr>,
+    /// Addresses of the wanted family beyond those that are dialled at most.
+    pub(super) left_out: usize,
+}
+
 /// The addresses of the wanted family, each once, the two families in turn (RFC 8305, section 4).
 ///
 /// The resolver's order decides which family begins, and the order within each.
-pub(super) fn candidates(addresses: Vec<IpAddr>, port: u16, family: Option<u8>) -> Vec<PeerAddr> {
+pub(super) fn candidates(addresses: Vec<IpAddr>, port: u16, family: Option<u8>) -> Candidates {
     let peer = |address| PeerAddr(SocketAddr::new(address, port));
     if let [only] = addresses[..] {
-        return if wanted(family, only) { vec![peer(only)] } else { Vec::new() };
+        let peers = if wanted(family, only) { vec![peer(only)] } else { Vec::new() };
+        return Candidates { peers, left_out: 0 };
     }
     let mut distinct: Vec<IpAddr> = Vec::with_capacity(addresses.len().min(64));
-    for address in addresses {
-        if wanted(family, address) && !distinct.contains(&address) && distinct.len() < 64 {
+    let mut left_out = 0;
+    for address in addresses.into_iter().filter(|address| wanted(family, *address)) {
+        if distinct.len() == MOST_COMPARED {
+            left_out += 1;
+        } else if !distinct.contains(&address) {
             distinct.push(address);
         }
     }
-    let Some(v6_first) = distinct.first().map(IpAddr::is_ipv6) else { return Vec::new() };
+    let Some(v6_first) = distinct.first().map(IpAddr::is_ipv6) else { return Candidates::default() };
     let (first, second): (Vec<IpAddr>, Vec<IpAddr>) =
         distinct.into_iter().partition(|address| address.is_ipv6() == v6_first);
     let mut order = alternating(first, second);
+    left_out += order.len().saturating_sub(MOST_ADDRESSES as usize);
     order.truncate(MOST_ADDRESSES as usize);
-    order.into_iter().map(peer).collect()
+    Candidates { peers: order.into_iter().map(peer).collect(), left_out }
 }
 
 /// The same addresses, with another in front from sample to sample: as many clients meet them over time.
@@ -89,7 +105,7 @@ mod tests {
 
     fn order(addresses: &[&str], family: Option<u8>) -> Vec<String> {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        candidates(addresses, 80, family).iter().map(|peer| peer.ip().to_string()).collect()
+        candidates(addresses, 80, family).peers.iter().map(|peer| peer.ip().to_string()).collect()
     }
 
     #[test]
@@ -107,7 +123,11 @@ mod tests {
 
     #[test]
     fn a_name_with_thousands_of_addresses_is_bounded() {
-        let many = (0..5000_u32).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes())).collect();
-        assert_eq!(candidates(many, 80, None).len(), MOST_ADDRESSES as usize);
+        for (there_are, left_out) in [(17, 0), (64, 0), (65, 1), (200, 136), (5000, 4936)] {
+            let many = (0..there_are).map(|n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes())).collect();
+            let candidates = candidates(many, 80, None);
+            assert_eq!(candidates.left_out, left_out, "{there_are}");
+            assert_eq!(candidates.peers.len(), there_are as usize - left_out);
+        }
     }
 }

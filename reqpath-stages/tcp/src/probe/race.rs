@@ -14,7 +14,7 @@ use crate::evidence::Purpose;
 
 use super::dial::{Dial, Dialling};
 use super::looks::Looks;
-use super::{narrowed, order};
+use super::{MOST_ASIDE, MOST_LOOKS, narrowed, order};
 
 /// How long an address that the request did not need is given: time for a second SYN.
 const ASIDE: Duration = Duration::from_secs(2);
@@ -23,6 +23,21 @@ const ASIDE: Duration = Duration::from_secs(2);
 const HOPELESS: Duration = Duration::from_millis(1);
 
 type Racing = FuturesUnordered<BoxFuture<'static, Result<Dialling, Error>>>;
+
+/// How a race ended.
+pub(super) enum Ended {
+    /// This address answered.
+    Won(PeerAddr, Box<dyn Connection>),
+    Lost(Lost),
+}
+
+/// A race in which no address answered.
+#[derive(Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) dialled: usize,
+    /// Those to which it did not come in time.
+    pub(super) not_dialled: usize,
+}
 
 /// The race of one trial.
 pub(super) struct Race<'a> {
@@ -36,31 +51,38 @@ pub(super) struct Race<'a> {
 
 impl Race<'_> {
     /// Dials in order until one address answers: that one wins.
-    pub(super) async fn run(
-        &self,
-        peers: Vec<PeerAddr>,
-    ) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
+    pub(super) async fn run(&self, peers: Vec<PeerAddr>) -> Result<Ended, Error> {
         if let [only] = peers[..] {
-            let dialling = self.dial(only, Purpose::Road, self.until, None).run().await?;
-            return Ok(self.settle(dialling));
+            let dialling = self.dial(only, Purpose::Road, self.until, self.side_looks, None).run().await?;
+            return Ok(match self.settle(dialling) {
+                Some((peer, connection)) => Ended::Won(peer, connection),
+                None => Ended::Lost(Lost { dialled: 1, not_dialled: 0 }),
+            });
         }
         // On the heap of its own, so that a single address does not carry its room.
         Box::pin(self.among(peers)).await
     }
 
+    /// Whether there is no time left for another address.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.saturating_duration_since(Instant::now()) <= HOPELESS
+    }
+
     /// The race proper.
-    async fn among(&self, peers: Vec<PeerAddr>) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
+    async fn among(&self, peers: Vec<PeerAddr>) -> Result<Ended, Error> {
         let enough = Arc::new(AtomicBool::new(false));
+        let of = peers.len();
         let mut rest = peers.into_iter();
         let mut racing = Racing::new();
         let mut next_at = Instant::now();
         let won = loop {
             let due = Instant::now() >= next_at || racing.is_empty();
             if due
-                && self.until.saturating_duration_since(Instant::now()) > HOPELESS
+                && !self.is_over()
                 && let Some(peer) = rest.next()
             {
-                racing.push(Box::pin(self.dial(peer, Purpose::Road, self.until, Some(&enough)).run()));
+                let look = self.looks_into(of - rest.len());
+                racing.push(Box::pin(self.dial(peer, Purpose::Road, self.until, look, Some(&enough)).run()));
                 next_at = Instant::now() + self.stagger;
             }
             if racing.is_empty() {
@@ -77,10 +99,16 @@ impl Race<'_> {
                 () = sleep_until(next_at), if more => {}
             }
         };
+        let lost = Lost { dialled: of - rest.len(), not_dialled: rest.len() };
         if self.look_aside() {
-            self.aside(racing, rest.collect(), enough);
+            self.aside(racing, rest.collect(), of, enough);
         }
-        Ok(won)
+        Ok(won.map_or(Ended::Lost(lost), |(peer, connection)| Ended::Won(peer, connection)))
+    }
+
+    /// Whether the kernel is asked about an attempt, by its number from 1.
+    fn looks_into(&self, number: usize) -> bool {
+        self.side_looks && number <= MOST_LOOKS as usize
     }
 
     fn dial(
@@ -88,6 +116,7 @@ impl Race<'_> {
         peer: PeerAddr,
         purpose: Purpose,
         until: Instant,
+        look: bool,
         enough: Option<&Arc<AtomicBool>>,
     ) -> Dial {
         Dial {
@@ -96,7 +125,7 @@ impl Race<'_> {
             peer,
             until,
             purpose,
-            look: self.side_looks,
+            look,
             enough: enough.cloned(),
         }
     }
@@ -130,14 +159,16 @@ impl Race<'_> {
     }
 
     /// Beside the road: lets those under way end by themselves, and tries those the request did not need.
-    fn aside(&self, racing: Racing, rest: Vec<PeerAddr>, enough: Arc<AtomicBool>) {
+    fn aside(&self, racing: Racing, rest: Vec<PeerAddr>, of: usize, enough: Arc<AtomicBool>) {
         let left = self.cx.trace_deadline().saturating_duration_since(Instant::now());
         let allowed = super::in_time(left.min(ASIDE));
         if allowed < HOPELESS {
             return;
         }
-        for peer in rest {
-            racing.push(Box::pin(self.dial(peer, Purpose::Aside, Instant::now() + allowed, None).run()));
+        let dialled = of - rest.len();
+        for (number, peer) in (dialled + 1..=MOST_ASIDE).zip(rest) {
+            let (until, look) = (Instant::now() + allowed, self.looks_into(number));
+            racing.push(Box::pin(self.dial(peer, Purpose::Aside, until, look, None).run()));
         }
         if racing.is_empty() {
             return;
