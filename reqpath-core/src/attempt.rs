@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use crate::context::lock;
-use crate::{Context, Left, Phase, ProbeError, Role, Stage, Subject, Trial};
+use crate::{ByProxy, Context, Left, Phase, ProbeError, Role, Scheme, Stage, Subject, Tri, Trial};
 
 /// One attempt over one leg.
 ///
@@ -92,11 +92,17 @@ impl<'a> Attempt<'a> {
     fn record(&mut self, left: Left, out_of_time: bool, complete: bool) {
         self.recorded = true;
         let limited = self.cx.limited();
-        let (arrived, sent, answer, peer, attributes) = {
+        let (arrived, sent, answer, peer, proxied, attributes) = {
             let mut handed = self.cx.handed();
             let attributes = std::mem::take(&mut handed.attributes);
-            (handed.arrived, handed.sent, handed.answer.clone(), handed.peer, attributes)
+            (handed.arrived, handed.sent, handed.answer.clone(), handed.peer, handed.proxied, attributes)
         };
+        let by_proxy = proxied.then(|| match self.cx.target().scheme() {
+            Scheme::Https => ByProxy::Tunnelled,
+            _ => ByProxy::Relayed,
+        });
+        // An answer in its name is known to come from the proxy, and from no farther.
+        let arrived = if by_proxy == Some(ByProxy::Relayed) { Tri::Unknown } else { arrived };
         let (stage, phases, now) = {
             let mut walked = lock(&self.walked);
             // Between two stages nothing takes time.
@@ -109,6 +115,7 @@ impl<'a> Attempt<'a> {
             sent,
             answer,
             peer,
+            by_proxy,
             phases,
             elapsed_us: now.saturating_duration_since(self.began).into(),
             limit_us: self.end.saturating_duration_since(self.began).into(),

@@ -269,12 +269,14 @@ impl Context {
     /// One thing of a type is kept for each subject; a second takes its place.
     pub fn hand_on<T: Send + 'static>(&self, at: &Subject, thing: T) {
         let any: &dyn Any = &thing;
-        if any.downcast_ref::<Destination>().is_some_and(|to| to.proxy.is_some()) {
+        let proxied = any.downcast_ref::<Destination>().is_some_and(|to| to.proxy.is_some());
+        if proxied {
             self.shared.proxied.store(true, Ordering::Relaxed);
         }
         let peer = any.downcast_ref::<Dialled>().map(|dialled| dialled.peer);
         let mut handed = self.handed();
         handed.peer = peer.or(handed.peer);
+        handed.proxied |= proxied;
         handed.things.retain(|(subject, thing)| !(thing.is::<T>() && subject == at));
         handed.things.push((at.clone(), Box::new(thing)));
     }

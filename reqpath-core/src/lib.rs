@@ -72,7 +72,7 @@ pub use target::{Expectation, Flag, Header, Scheme, StatusRange, Target, TargetB
 pub use text::{escape, escape_bytes, most_like};
 pub use time::{Micros, TimeError};
 pub use trace::Trace;
-pub use trial::{Attribute, Phase, Role, Trial};
+pub use trial::{Attribute, ByProxy, Phase, Role, Trial};
 pub use vantage::{
     ConnectFailure, ConnectOptions, Connection, Datagram, IcmpError, KernelInfo, Listener, PortUse, Route,
     SystemAnswer, SystemLookupError, Unavailable, Vantage,

@@ -26,6 +26,17 @@ pub enum Role {
     Confirm,
 }
 
+/// How a proxy that the environment asks for takes a request on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ByProxy {
+    /// It is given the whole request, and sends it on as its own: what answers is the proxy.
+    Relayed,
+    /// It is asked for a tunnel, and what answers through that is the far hop.
+    Tunnelled,
+}
+
 /// Something of a request by which failing samples may differ from good ones.
 ///
 /// Recorded with its [`Trial`], or later on its own, as from a log that tells which node it went to.
@@ -100,6 +111,9 @@ pub struct Trial {
     /// The far end of the connection it went over, where there was one; of the proxy, where one stood before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerAddr>,
+    /// How a proxy was to take it on, where one stood before the far hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_proxy: Option<ByProxy>,
     /// The stages it came through, in order, with the time of each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<Phase>,
@@ -138,6 +152,7 @@ impl Trial {
             sent: false,
             answer: None,
             peer: None,
+            by_proxy: None,
             phases: Vec::new(),
             elapsed_us: Micros::default(),
             limit_us: Micros::default(),

@@ -123,6 +123,8 @@ pub(crate) struct Handed {
     pub(crate) redirect: Option<Target>,
     /// The far end of the connection last handed on.
     pub(crate) peer: Option<PeerAddr>,
+    /// Whether that is a proxy's.
+    pub(crate) proxied: bool,
     pub(crate) suspect: bool,
     pub(crate) one_too_many: bool,
     pub(crate) attributes: Vec<Attribute>,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Case, Cause, Finding, HopId, Left, Micros, Outcome, Phase, Role, Subject, Tri, Trial};
+use crate::{ByProxy, Case, Cause, Finding, HopId, Left, Micros, Outcome, Phase, Role, Subject, Tri, Trial};
 
 use super::findings::Found;
 
@@ -19,6 +19,8 @@ pub(super) struct End {
     /// The stage that saw it last.
     pub(super) stage: Cow<'static, str>,
     pub(super) arrived: Tri,
+    /// How a proxy was to take it on.
+    pub(super) by_proxy: Option<ByProxy>,
     /// Whether any byte of the request can have been sent.
     pub(super) sent: bool,
     pub(super) answer: Option<Cow<'static, str>>,
@@ -41,6 +43,16 @@ impl End {
             _ => &self.stage,
         };
         finding.ends_sample || cause.kills(stage)
+    }
+
+    /// Whether what a cause of this station is about was met at the proxy, or beyond it by its word alone.
+    pub(super) fn is_the_proxy_s(&self, station: &str) -> bool {
+        match self.by_proxy {
+            Some(ByProxy::Relayed) => true,
+            // The tunnel begins where the connection to the proxy is open.
+            Some(ByProxy::Tunnelled) => matches!(station, "dns" | "tcp"),
+            None => false,
+        }
     }
 }
 
@@ -110,6 +122,7 @@ impl Deaths {
                 left: trial.left,
                 stage: trial.stage.clone(),
                 arrived: trial.arrived,
+                by_proxy: trial.by_proxy,
                 sent: trial.sent,
                 answer: trial.answer.clone(),
                 out_of_time: trial.out_of_time,

@@ -135,15 +135,19 @@ impl Found {
         if deaths.ends.values().all(|end| end.role == Role::Fresh) {
             return;
         }
-        let met: HashSet<(&'static str, Subject)> = self
+        // What is met past a proxy is met elsewhere than at it.
+        let what = |cause: &Cause, finding: &Finding| {
+            let end = finding.subject.sample().and_then(|sample| deaths.ends.get(sample));
+            let proxied = end.is_some_and(|end| end.is_the_proxy_s(cause.station()));
+            (cause.code, finding.subject.whole_leg(), proxied)
+        };
+        let met: HashSet<(&'static str, Subject, bool)> = self
             .list
             .iter()
             .filter(|(_, finding)| counted(finding))
-            .map(|(cause, finding)| (cause.code, finding.subject.whole_leg()))
+            .map(|(cause, finding)| what(cause, finding))
             .collect();
-        self.list.retain(|(cause, finding)| {
-            counted(finding) || !met.contains(&(cause.code, finding.subject.whole_leg()))
-        });
+        self.list.retain(|(cause, finding)| counted(finding) || !met.contains(&what(cause, finding)));
     }
 
     /// Drops the silence that was met by a stage for which an earlier one had left hardly any time.

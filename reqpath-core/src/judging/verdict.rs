@@ -84,7 +84,7 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
     }
     let at = match inwards.places.get(&root) {
         Some(hop) => Some(At { hop: hop.clone(), station: cause.station().to_owned(), leg: None }),
-        None => place(cause, finding, case),
+        None => place(cause, finding, case, deaths),
     };
     let chain = chain(found, relations, root);
     let also = codes(found, &roots[1..], &chain);
@@ -124,7 +124,7 @@ fn several(grounds: Grounds<'_>, root: usize, open: &Open) -> Verdict {
         let (separated_by, outcome) = (Vec::new(), deaths.outcome());
         return Verdict::Degraded { at: None, cause: None, chain, also, why, separated_by, outcome };
     }
-    let at = place(cause, finding, case);
+    let at = place(cause, finding, case, deaths);
     match unknown(at, &why, found, deaths, errors) {
         Verdict::Unknown { at, why, mut what_would_tell, separated_by, outcome } => {
             what_would_tell.retain(|look| *look != open.look);
@@ -187,9 +187,14 @@ fn others(found: &Found, deaths: &Deaths, chain: &[String]) -> u32 {
 }
 
 /// Where a finding places the death: the end it blames.
-fn place(cause: &Cause, finding: &Finding, case: &Case) -> Option<At> {
+fn place(cause: &Cause, finding: &Finding, case: &Case, deaths: &Deaths) -> Option<At> {
     let station = cause.station().to_owned();
-    let on_leg = |from: &HopId, to: &HopId| match finding.blames.unwrap_or(cause.blames) {
+    let blamed = match finding.blames.unwrap_or(cause.blames) {
+        // What is seen of the far end there is a proxy's; the far hop lies behind it.
+        End::Far if at_a_proxy(cause, finding, deaths) => End::Leg,
+        end => end,
+    };
+    let on_leg = |from: &HopId, to: &HopId| match blamed {
         End::Near => At { hop: from.clone(), station: station.clone(), leg: None },
         End::Far => At { hop: to.clone(), station: station.clone(), leg: None },
         End::Leg => At {
@@ -207,6 +212,15 @@ fn place(cause: &Cause, finding: &Finding, case: &Case) -> Option<At> {
             Some(on_leg(&leg.from, &leg.to))
         }
     }
+}
+
+/// Whether this was met at a proxy that stands on the leg, and not at its far end.
+fn at_a_proxy(cause: &Cause, finding: &Finding, deaths: &Deaths) -> bool {
+    let end = match finding.subject.sample() {
+        Some(sample) => deaths.ends.get(sample),
+        None => deaths.dead().map(|(_, end)| end).find(|end| finding.subject.meets(&end.leg)),
+    };
+    end.is_some_and(|end| finding.subject.meets(&end.leg) && end.is_the_proxy_s(cause.station()))
 }
 
 /// As near as can be said without a cause: the far end of the leg it died on.

@@ -98,6 +98,40 @@ fn only_the_samples_that_died_behind_the_proxy_are_its_deaths() {
     assert!(matches!(&report.verdict, Some(Verdict::Degraded { .. })), "{:?}", report.verdict);
 }
 
+/// What a request through the proxy, each further one, and the one past it came back with.
+fn answered(through: &[u16], past: u16) -> Report {
+    let environment = json!({"proxy": {"variable": "http_proxy", "url": "http://p:1"}});
+    let mut observations = Vec::new();
+    let of = |status: u16| format!("HTTP/1.1 {status}");
+    for (sample, status) in (0..).zip(through) {
+        observations.push(observation("client.environment", sample, &environment));
+        let data = json!({"role": "fresh", "left": "alive", "stage": "http", "by_proxy": "relayed",
+                          "answer": of(*status)});
+        observations.push(trial(sample, &data));
+    }
+    let direct = json!({"role": "direct", "left": "alive", "stage": "http", "answer": of(past)});
+    observations.push(trial(99, &direct));
+    judged(&json!(observations))
+}
+
+#[test]
+fn an_error_that_comes_through_the_proxy_only_is_the_proxy_s() {
+    for status in [403, 407, 500, 502] {
+        let report = answered(&[status], 200);
+        assert_eq!(codes(&report), ["client.proxy_env"]);
+        let summary = &report.findings[0].summary;
+        assert!(summary.contains(&format!("was answered {status}")), "{summary}");
+    }
+}
+
+#[test]
+fn an_error_that_comes_past_the_proxy_too_or_not_always_through_it_is_not() {
+    for (through, past) in [(&[502][..], 502), (&[407], 407), (&[502], 404), (&[502, 200], 200)] {
+        let report = answered(through, past);
+        assert!(codes(&report).is_empty(), "{through:?} {past}: {:?}", report.findings);
+    }
+}
+
 #[test]
 fn a_path_that_never_answers_is_not_a_short_deadline() {
     let late = json!({"role": "fresh", "left": "dead", "stage": "http", "out_of_time": true,

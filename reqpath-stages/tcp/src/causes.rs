@@ -16,6 +16,7 @@ mod met;
 mod no_local_route;
 mod not_dialled;
 mod ports_exhausted;
+mod proxy_unreachable;
 mod refused;
 mod reset;
 mod retransmits;
@@ -39,6 +40,7 @@ pub use fds_exhausted::FDS_EXHAUSTED;
 pub use hosts_override::HOSTS_OVERRIDE;
 pub use no_local_route::NO_LOCAL_ROUTE;
 pub use ports_exhausted::PORTS_EXHAUSTED;
+pub use proxy_unreachable::PROXY_UNREACHABLE;
 pub use refused::REFUSED;
 pub use reset::RESET;
 pub use retransmits::RETRANSMITS;
@@ -54,6 +56,7 @@ pub static CAUSES: &[&Cause] = &[
     &DEAD_ADDRESS,
     &BROKEN_FAMILY,
     &NO_LOCAL_ROUTE,
+    &PROXY_UNREACHABLE,
     &ADDRESS_UNREACHABLE,
     &ADMINISTRATIVELY_PROHIBITED,
     &REFUSED,

@@ -39,6 +39,7 @@ cause! {
         explains(&[
             "dns.timed_out",
             "tcp.timed_out",
+            "client.proxy_unreachable",
             "client.tunnel_failed",
             "tls.timed_out",
             "http.response.timed_out",

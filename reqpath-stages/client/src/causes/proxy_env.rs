@@ -1,6 +1,8 @@
 //! `client.proxy_env`
 
-use reqpath_core::{Case, Decline, End, Evidence, Finding, Role, Scope, Subject, Trial, cause, quoted};
+use reqpath_core::{
+    ByProxy, Case, Decline, End, Evidence, Finding, Left, Role, Scope, Subject, Trial, cause, quoted,
+};
 
 use crate::Environment;
 
@@ -10,7 +12,7 @@ cause! {
     /// `http_proxy`, `https_proxy` or `all_proxy` sends the request to a proxy,
     /// or `NO_PROXY` was meant to exempt the target and does not.
     /// What is seen then is the proxy's fault and not the target's: its name does not resolve, its port is
-    /// closed, it refuses the tunnel, or it cannot reach an inner host.
+    /// closed, it refuses the tunnel, or it cannot reach an inner host and answers with an error.
     /// A control request that leaves the proxy out tells it from a target that is down:
     /// the control lives, and everything else about it is the same.
     /// Where the control dies as well, the proxy is not blamed.
@@ -40,7 +42,16 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(End::Near),
-        explains(&["dns.*", "tcp.*", "client.tunnel_failed", "tls.*", "http.*", "response.*"]),
+        explains(&[
+            "dns.*",
+            "client.proxy_unreachable",
+            "tcp.*",
+            "client.tunnel_failed",
+            "tls.*",
+            "client.proxy_failed",
+            "http.*",
+            "response.*",
+        ]),
         twins(&["tcp.timed_out", "tcp.refused", "dns.name_not_resolved"]),
         kills_in(&["dns", "tcp", "tunnel", "tls", "http"]),
     }
@@ -48,7 +59,8 @@ cause! {
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let trial = case.first::<Trial>(at)?;
-    if trial.role != Role::Fresh || !trial.died() {
+    let error = refused(&trial);
+    if trial.role != Role::Fresh || !trial.died() && error.is_none() {
         return Err(Decline::Absent);
     }
     let leg = at.whole_leg();
@@ -71,14 +83,32 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             &direct,
         ));
     }
-    if direct.left != reqpath_core::Left::Alive {
+    if direct.left != Left::Alive {
         return Err(Decline::needs(format!("curl -v --noproxy '*' {url}")));
     }
+    if error.is_some() {
+        // An answer is told from the proxy's own only by what the server answers without it.
+        let good =
+            |trial: &Trial| trial.left == Left::Alive && status(trial).is_some_and(|status| status < 400);
+        if !good(&direct) {
+            let answer = direct.answer.as_deref().unwrap_or("no answer");
+            return Err(Decline::not(format!("without the proxy {} it is {answer}", proxy.url), &direct));
+        }
+        let through = |trial: &Trial| trial.by_proxy.is_some() && trial.role == Role::Fresh;
+        if let Some(passed) = case.of::<Trial>(&leg).find(|trial| through(trial) && good(trial)) {
+            return Err(Decline::not(format!("the proxy {} also let one come back", proxy.url), &passed));
+        }
+    }
+    let how =
+        error.map_or_else(|| format!("died in {}", trial.stage), |status| format!("was answered {status}"));
+    let lives = match status(&direct) {
+        Some(status @ 400..) => format!("is answered {status}"),
+        _ => "lives".to_owned(),
+    };
     let mut summary = format!(
-        "`{}` sends this request through {}, where it died in {}; straight to {} it lives",
+        "`{}` sends this request through {}, where it {how}; straight to {} it {lives}",
         proxy.variable,
         proxy.url,
-        trial.stage,
         target.host_and_port()
     );
     if let Some(nearly) = &environment.nearly {
@@ -96,4 +126,15 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         .next(format!("curl -v --noproxy '*' {url}"))
         .next(format!("curl -v -x {} {url}", quoted(&proxy.url)))
         .next(format!("export NO_PROXY=\"${{NO_PROXY:+$NO_PROXY,}}{}\"", target.host())))
+}
+
+/// The status of an error that came back from the proxy, be it its own or passed on.
+fn refused(trial: &Trial) -> Option<u16> {
+    let relayed = trial.by_proxy == Some(ByProxy::Relayed) && trial.left == Left::Alive;
+    status(trial).filter(|status| relayed && *status >= 400)
+}
+
+/// The status of the answer: `HTTP/1.1 502`.
+fn status(trial: &Trial) -> Option<u16> {
+    trial.answer.as_deref()?.split(' ').nth(1)?.parse().ok()
 }

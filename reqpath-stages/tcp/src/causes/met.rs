@@ -1,6 +1,6 @@
 //! Finding the attempts that ended in one way, among all there were at an address.
 
-use reqpath_core::{Case, Decline, IcmpError, PeerAddr, Seen, Subject};
+use reqpath_core::{Case, Decline, IcmpError, PeerAddr, Role, Seen, Subject, Trial};
 
 use crate::evidence::{Attempt, Death, Outcome, Purpose, RouteTaken};
 
@@ -72,14 +72,24 @@ fn otherwise(peer: PeerAddr, attempt: &Attempt) -> String {
 }
 
 /// Every attempt of a leg with its address, whatever the address and the sample.
+///
+/// A proxy's addresses and those of the target behind it are two sets: what is seen of the one tells nothing of
+/// the other. So the control past the proxy counts only for an address that no other request was sent to, and
+/// then alone.
 pub(super) fn of_leg<'a>(
     case: &'a Case,
     at: &Subject,
 ) -> impl Iterator<Item = (PeerAddr, Seen<'a, Attempt>)> + use<'a> {
     static EVERYWHERE: Subject = Subject::Path;
     let leg = at.whole_leg();
+    let direct = case.of::<Trial>(&leg).find(|trial| trial.role == Role::Direct);
+    let direct = direct.and_then(|trial| trial.subject().sample());
+    let past = move |attempt: &Seen<'_, Attempt>| direct.is_some() && attempt.subject().sample() == direct;
+    let wanted = direct.is_some()
+        && (at.address().is_some() || at.sample().is_some())
+        && case.of::<Attempt>(at).all(|attempt| past(&attempt));
     case.of::<Attempt>(&EVERYWHERE)
-        .filter(move |attempt| leg.covers(attempt.subject()))
+        .filter(move |attempt| leg.covers(attempt.subject()) && past(attempt) == wanted)
         .filter_map(|attempt| Some((attempt.subject().address()?, attempt)))
 }
 
