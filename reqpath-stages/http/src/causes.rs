@@ -15,6 +15,7 @@ mod larger_than_read;
 mod met;
 mod misdirected;
 mod plaintext_to_tls;
+mod proxy_failed;
 mod redirect_loop;
 mod reset;
 mod reset_mid_body;
@@ -41,6 +42,7 @@ pub use self::invalid::INVALID;
 pub use self::larger_than_read::LARGER_THAN_READ;
 pub use self::misdirected::MISDIRECTED;
 pub use self::plaintext_to_tls::PLAINTEXT_TO_TLS;
+pub use self::proxy_failed::PROXY_FAILED;
 pub use self::redirect_loop::REDIRECT_LOOP;
 pub use self::reset::RESET;
 pub use self::reset_mid_body::RESET_MID_BODY;
@@ -55,6 +57,7 @@ pub use self::unexpected::UNEXPECTED;
 pub static CAUSES: &[&Cause] = &[
     &CLOCK_SKEW,
     &TUNNEL_FAILED,
+    &PROXY_FAILED,
     &STALE_CONNECTION,
     &CLIENT_CERT_REQUIRED,
     &CLIENT_CERT_REJECTED,
