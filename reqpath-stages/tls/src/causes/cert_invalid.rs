@@ -114,26 +114,27 @@ fn what(handshake: &Handshake) -> Option<(String, Whose)> {
 
 /// Which key of the path it is by which nothing can be verified.
 fn key(handshake: &Handshake) -> (String, Whose) {
-    let path: Vec<&Certificate> = handshake.chain.path().collect();
-    match path.iter().position(|one| one.rsa_bits().is_some_and(|bits| !RSA_BITS.contains(&bits))) {
-        Some(0) => (format!("has a key that is not accepted ({})", path[0].key), Whose::Leaf),
-        Some(place) => {
-            let issuer = path[place];
-            (
-                format!(
-                    "was issued by way of `{}`, whose key is not accepted ({})",
-                    issuer.short_name(),
-                    issuer.key
-                ),
-                Whose::Chain,
+    let odd = |one: &&Certificate| one.rsa_bits().is_some_and(|bits| !RSA_BITS.contains(&bits));
+    if let Some(leaf) = handshake.chain.leaf().filter(odd) {
+        return (format!("has a key that is not accepted ({})", leaf.key), Whose::Leaf);
+    }
+    // What such a key signed cannot be linked to it: the name is all there is.
+    let top = handshake.chain.path().last();
+    let named = |one: &&Certificate| top.is_some_and(|top| top.issuer == one.subject);
+    let what = match (handshake.chain.certificates().iter().filter(odd).find(named), top) {
+        (Some(issuer), _) => {
+            format!(
+                "was issued by way of `{}`, whose key is not accepted ({})",
+                issuer.short_name(),
+                issuer.key
             )
         }
-        None => {
-            let issuer = path.last().map(|top| format!("`{}`", top.short_issuer()));
-            let issuer = issuer.unwrap_or_else(|| "its issuer".to_owned());
-            (format!("leads to {issuer}, whose key is not accepted{}", words(handshake)), Whose::Chain)
+        (None, Some(top)) => {
+            format!("leads to `{}`, whose key is not accepted{}", top.short_issuer(), words(handshake))
         }
-    }
+        (None, None) => format!("leads to a key that is not accepted{}", words(handshake)),
+    };
+    (what, Whose::Chain)
 }
 
 /// The authorities as served, from the leaf up.

@@ -299,6 +299,70 @@ fn a_certificate_with_plenty_of_time_left_is_not_mentioned() {
     assert!(near.findings[0].summary.contains("expires in 13 days"), "{}", near.findings[0].summary);
 }
 
+fn summary(report: &Report) -> &str {
+    match report.verdict.as_ref().unwrap() {
+        Verdict::Died { cause, .. } => &cause.summary,
+        other => other.kind(),
+    }
+}
+
+fn blames_a_leg(report: &Report) -> bool {
+    matches!(report.verdict.as_ref().unwrap(), Verdict::Died { at, .. } if at.leg.is_some())
+}
+
+#[test]
+fn an_alert_about_anything_offered_accuses_nobody_of_old_versions() {
+    let handshake = |alert: u8| {
+        json!({
+            "host": "server.example", "sni": "server.example", "ended": "alert", "alert": {"number": alert},
+            "offer": {"versions": ["TLSv1.2", "TLSv1.3"], "suites": ["a", "b"], "groups": ["X25519"],
+                      "signature_schemes": ["ED25519"]},
+        })
+    };
+    for alert in [40, 71] {
+        let report = died(handshake(alert), vec![]);
+        assert_eq!(code(&report), "tls.version_or_cipher_mismatch");
+        let sets = "(versions TLSv1.2 TLSv1.3, 2 cipher suites, groups X25519, 1 signature schemes)";
+        assert!(summary(&report).contains(sets), "{}", summary(&report));
+        assert!(blames_a_leg(&report), "{:?}", report.verdict);
+        let next = report.next.join("\n");
+        assert!(next.contains("-brief") && !next.contains("-tls1_1"), "{next}");
+    }
+    // What was agreed on is not in question.
+    let mut later = handshake(40);
+    later["hello_seen"] = json!(true);
+    let report = died(later, vec![]);
+    assert!(summary(&report).contains("(groups X25519, 1 signature schemes)"), "{}", summary(&report));
+
+    let report = died(handshake(70), vec![]);
+    assert!(summary(&report).contains("speaks no version that this client offers"), "{}", summary(&report));
+    assert!(!blames_a_leg(&report) && report.next.iter().any(|next| next.contains("-tls1_1")));
+}
+
+#[test]
+fn a_version_chosen_before_all_that_are_offered_is_the_servers() {
+    let chosen = |why: &str| {
+        json!({
+            "host": "server.example", "ended": "incompatible", "hello_seen": true,
+            "error": format!("peer is incompatible: {why}"), "offer": {"versions": ["TLSv1.2", "TLSv1.3"]},
+        })
+    };
+    let report = died(chosen("ServerDoesNotSupportTls12Or13"), vec![]);
+    assert!(summary(&report).contains("speaks no version"), "{}", summary(&report));
+    let report = died(chosen("NoCertificateRequestSignatureSchemesInCommon"), vec![]);
+    assert!(summary(&report).contains("what this client did not offer"), "{}", summary(&report));
+    assert!(!blames_a_leg(&report));
+}
+
+#[test]
+fn a_reason_of_a_later_version_is_told_in_the_verifiers_words() {
+    let mut handshake = refused("too_quantum", json!({"chain": [{"subject": "CN=a"}]}));
+    handshake["verification"]["words"] = json!("invalid peer certificate: TooQuantum");
+    let report = died(handshake, vec![]);
+    assert_eq!(code(&report), "tls.cert.invalid");
+    assert!(summary(&report).ends_with("was refused: TooQuantum"), "{}", summary(&report));
+}
+
 proptest::proptest! {
     /// Values of an example are exchanged for others of any kind; nothing panics.
     #[test]

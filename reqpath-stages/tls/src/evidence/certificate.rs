@@ -176,7 +176,10 @@ pub(crate) fn read_chain(
                         certificate.signed_by = Some(other);
                         break;
                     }
-                    certificate.not_signed_by.get_or_insert(other);
+                    // By some keys nothing can be verified, neither for nor against them.
+                    if issuer.rsa_bits().is_none_or(|bits| RSA_BITS.contains(&bits)) {
+                        certificate.not_signed_by.get_or_insert(other);
+                    }
                 }
             }
             certificate
