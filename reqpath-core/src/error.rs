@@ -83,6 +83,14 @@ pub enum TargetError {
         /// What was given, with secrets removed.
         url: String,
     },
+    /// A host that no resolver can be asked for.
+    #[error("`{name}` is not a name: {why}")]
+    Name {
+        /// The host's beginning, safe to print.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A method that is not a token.
     #[error("`{method}` is not a method: letters, digits and !#$%&'*+-.^_`|~ only")]
     Method {

@@ -4,6 +4,7 @@ mod builder;
 mod expectation;
 mod flag;
 mod header;
+mod name;
 mod scheme;
 mod stored;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use crate::{Micros, Scrubber, TargetError, redact_url};
+use crate::{Micros, Scrubber, TargetError, escape, redact_url};
 
 pub use self::builder::TargetBuilder;
 pub use self::expectation::{Expectation, StatusRange};
@@ -78,8 +79,18 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When the URL does not parse, is neither http nor https, or has no host.
+    /// When the URL does not parse, is neither http nor https, has no host, or one that is no name.
     pub fn builder(url: &str) -> Result<TargetBuilder, TargetError> {
+        let builder = Self::parse(url)?;
+        let name = Some(builder.0.host.as_str()).filter(|_| builder.0.address.is_none());
+        match name.and_then(|name| Some((name, name::flaw(name)?))) {
+            Some((name, why)) => Err(TargetError::Name { name: escape(name, 100), why }),
+            None => Ok(builder),
+        }
+    }
+
+    /// The same, whatever the host is called: a stored report may have been about any.
+    fn parse(url: &str) -> Result<TargetBuilder, TargetError> {
         let shown = || redact_url(url);
         if let Some(scheme) = ["http", "https"].into_iter().find(|scheme| {
             url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))

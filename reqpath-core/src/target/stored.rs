@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Target {
         let wire = Wire::deserialize(deserializer)?;
         // `[redacted]@` does not parse as user information, and says nothing that is needed again.
         let url = wire.url.replacen(&format!("://{REDACTED}@"), "://", 1);
-        let mut inner = Self::builder(&url).map_err(serde::de::Error::custom)?.0;
+        let mut inner = Self::parse(&url).map_err(serde::de::Error::custom)?.0;
         inner.user_info_left_out = url != wire.url;
         inner.method = wire.method;
         inner.headers = wire.headers;
