@@ -48,12 +48,12 @@ impl Stage for Dns {
         CAUSES
     }
 
-    fn plan(&self, at: &Subject, path: &Path, _: &Target) -> Vec<Contact> {
+    fn plan(&self, at: &Subject, path: &Path, target: &Target) -> Vec<Contact> {
         if path.dialled_by_address(at) {
             return Vec::new();
         }
         let mut plan = Vec::with_capacity(6);
-        road::plan(&self.options, &mut plan);
+        road::plan(&self.options, target, &mut plan);
         if self.options.side_looks {
             beside::plan(&self.options, &mut plan);
         }
@@ -80,8 +80,12 @@ impl Stage for Dns {
             Err(host) => host,
         };
         let host = host.as_str();
-        let look_beside = self.options.side_looks && cx.is_first() && !names::is_localhost(host);
-        let addresses = if self.options.servers.is_empty() {
+        let of_this_host = names::is_localhost(host);
+        let look_beside = self.options.side_looks && cx.is_first() && !of_this_host;
+        let addresses = if of_this_host && cx.path().front().as_ref() == Some(&at.whole_leg()) {
+            // What is further in asks its own system.
+            Box::pin(road::this_host(&self.options, at, cx, host)).await
+        } else if self.options.servers.is_empty() {
             if look_beside {
                 cx.aside(beside::configured(
                     cx.clone(),

@@ -3,12 +3,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqpath_core::{Pipeline, Report, Target, Trace, Verdict};
-use reqpath_dns::{Answer, Asked, Dns, DnsOptions, SearchList, SystemLookup};
+use reqpath_dns::{Answer, Asked, Dns, DnsOptions, Resolution, SearchList, SystemLookup};
 use reqpath_local::LocalVantage;
 use reqpath_testkit::dns::{FakeDns, Fault, On, RecordType, Zone};
 use reqpath_testkit::lab::{self, Host, HostSpec, Lab};
@@ -253,6 +253,39 @@ fn what_the_hosts_file_knows_is_no_fault_of_a_nameserver() {
     let before = refusing.query_count();
     assert_eq!(warnings(&trace(host, "localhost")), [""; 0]);
     assert_eq!(refusing.query_count(), before);
+}
+
+#[test]
+fn a_name_of_this_very_host_is_asked_of_nobody() {
+    let Some(lab) = host(ONE) else { return };
+    let host = &lab["client"];
+    // A nameserver that has another opinion, and a hosts file that knows none of them.
+    let dns = serve(host, FIRST, vec![Zone::new("localhost").a("*", Ipv4Addr::new(192, 0, 2, 7))], vec![]);
+    host.set_hosts("").unwrap();
+    for name in ["localhost", "LOCALHOST.", "foo.localhost", "a.b.Localhost"] {
+        let report = trace(host, name);
+        assert_eq!(warnings(&report), [""; 0]);
+        let road = seen::<Resolution>(&report)[0];
+        assert_eq!(road.addresses, [IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()]);
+        assert!(road.by_rule && seen::<SystemLookup>(&report).is_empty(), "{}", told(&report));
+        for (family, address) in [(4, IpAddr::from(Ipv4Addr::LOCALHOST)), (6, Ipv6Addr::LOCALHOST.into())] {
+            let mut options = DnsOptions::default();
+            options.family = Some(family);
+            let (report, _) = trace_with(host, name, options, Duration::from_secs(5));
+            assert_eq!(seen::<Resolution>(&report)[0].addresses, [address]);
+        }
+        let mut options = DnsOptions::default();
+        options.servers = vec![at(FIRST)];
+        let (report, _) = trace_with(host, name, options, Duration::from_secs(5));
+        assert_eq!(seen::<Resolution>(&report)[0].addresses.len(), 2);
+    }
+    assert_eq!(dns.query_count(), 0);
+    // The twin: a name that only looks so.
+    for name in ["foolocalhost", "localhost.test"] {
+        let report = trace(host, name);
+        assert!(died_of(&report).0.starts_with("dns."), "{}", told(&report));
+    }
+    assert!(dns.query_count() > 0);
 }
 
 #[test]

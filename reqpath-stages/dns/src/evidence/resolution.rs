@@ -1,13 +1,14 @@
-//! How our own resolution through given nameservers ended.
+//! How our own resolution ended.
 
 use std::net::IpAddr;
 
 use reqpath_core::{Evidence, Micros, PeerAddr, Subject};
 use serde::{Deserialize, Serialize};
 
-/// How our own resolution through given nameservers ended.
+/// How our own resolution, through given nameservers or by rule, ended.
 ///
-/// Recorded in place of the system resolver's answer, where the caller named the nameservers.
+/// Recorded in place of the system resolver's answer, where the caller named the nameservers, or where the name
+/// is one of this very host.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -23,6 +24,9 @@ pub struct Resolution {
     /// Servers that were asked before it and passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PeerAddr>,
+    /// Whether nobody was asked: the name ends in `localhost`, which stands for this very host (RFC 6761).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_rule: bool,
     /// The time it took.
     pub time_us: Micros,
     /// The only IP version the caller wants, 4 or 6.
@@ -50,6 +54,9 @@ impl Evidence for Resolution {
     }
 
     fn brief(&self) -> String {
+        if self.by_rule {
+            return format!("{}: {} by rule (RFC 6761)", self.name, super::first_few(&self.addresses));
+        }
         format!("{}: {} in {}", self.name, super::first_few(&self.addresses), self.time_us)
     }
 }

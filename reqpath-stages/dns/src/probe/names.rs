@@ -49,10 +49,10 @@ pub(super) fn absolute(host: &str) -> String {
     format!("{}.", host.trim_end_matches('.').to_ascii_lowercase())
 }
 
-/// Whether a name asks this very host, and never the network (RFC 6761).
+/// Whether a name stands for this very host, and is never asked of the network (RFC 6761, section 6.3).
 pub(super) fn is_localhost(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    host == "localhost" || host.ends_with(".localhost")
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
+    last.is_some_and(|label| label.eq_ignore_ascii_case("localhost"))
 }
 
 fn is_name(name: &str) -> bool {
@@ -117,6 +117,6 @@ mod tests {
     #[test]
     fn this_very_host_is_known_by_its_names() {
         assert!(is_localhost("localhost") && is_localhost("a.LOCALHOST."));
-        assert!(!is_localhost("localhost.example"));
+        assert!(!is_localhost("localhost.example") && !is_localhost("mylocalhost") && !is_localhost(""));
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn sorted(cx: &Context, addresses: Vec<IpAddr>) -> Vec<IpAddr> 
 }
 
 /// Whether packets can leave for an address; where nobody can tell, they may.
-async fn has_way(cx: &Context, to: IpAddr) -> bool {
+pub(super) async fn has_way(cx: &Context, to: IpAddr) -> bool {
     let Ok(permit) = cx.permit(ContactKind::Kernel) else { return true };
     match cx.vantage().route(permit, to).await {
         Ok(route) => matches!(&*route.kind, "unicast" | "local" | "multicast" | "broadcast"),

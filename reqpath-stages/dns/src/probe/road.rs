@@ -1,13 +1,13 @@
 //! The client's own road: the system resolver, or the given nameservers in their order.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use reqpath_core::{Contact, ContactKind, Context, Error, PeerAddr, Subject, escape};
+use reqpath_core::{Contact, ContactKind, Context, Error, PeerAddr, Subject, Target, escape};
 use tokio::time::{Instant, timeout_at};
 
 use super::exchange::{Question, is_conclusive};
@@ -33,7 +33,10 @@ pub(super) struct Walked {
 }
 
 /// What the road may contact.
-pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
+pub(super) fn plan(options: &DnsOptions, target: &Target, plan: &mut Vec<Contact>) {
+    if !options.servers.is_empty() || names::is_localhost(target.host()) {
+        plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
+    }
     if options.servers.is_empty() {
         plan.push(Contact::new(
             ContactKind::SystemLookup,
@@ -48,7 +51,28 @@ pub(super) fn plan(options: &DnsOptions, plan: &mut Vec<Contact>) {
     let others = servers * QUESTIONS_A_SERVER * other::MOST;
     plan.push(queries("the given nameservers", others, "other names: an issuer's, a clock's").once());
     plan.push(connections("the given nameservers", servers * 2 * (1 + other::MOST)));
-    plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
+}
+
+/// The addresses of this very host: what any name that ends in `localhost` stands for (RFC 6761, section 6.3).
+///
+/// As curl and browsers have it nobody is asked: system resolvers know `localhost` by the hosts file, and many
+/// know no name below it. IPv6 first, where this host has it.
+pub(super) async fn this_host(options: &DnsOptions, at: &Subject, cx: &Context, host: &str) -> Vec<IpAddr> {
+    let began = Instant::now();
+    let mut seen = cx.begin(at, Resolution::of(host));
+    seen.family = options.family;
+    seen.by_rule = true;
+    let (v6, v4) = (IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    seen.addresses = match options.family {
+        Some(4) => vec![v4],
+        Some(6) => vec![v6],
+        _ if order::has_way(cx, v6).await => vec![v6, v4],
+        _ => vec![v4],
+    };
+    seen.time_us = began.elapsed().into();
+    let addresses = seen.addresses.clone();
+    seen.finish();
+    addresses
 }
 
 /// Asks the system resolver, and waits no longer than connecting and the request may last.
