@@ -120,6 +120,22 @@ fn a_dead_proxy_is_named_and_its_server_is_not_blamed() {
 }
 
 #[test]
+fn a_proxy_whose_name_stands_for_nothing_is_named_and_a_mute_resolver_is_not_its_fault() {
+    let looked_up = |symbol: &str| {
+        let data = json!({"name": "proxy.example", "symbol": symbol, "time_us": 900});
+        let died = trial(0, "fresh", "dead", "dns");
+        judged(&[through(), at("dns.system", 0, None, &data), died])
+    };
+    let report = looked_up("EAI_NONAME");
+    let verdict = report.verdict.as_ref().unwrap();
+    let summary = &report.findings.iter().find(|f| f.code == "client.proxy_unreachable").unwrap().summary;
+    assert!(summary.contains("proxy.example has no address"), "{summary}");
+    assert_ne!(verdict.at().unwrap().hop.as_str(), "server", "{verdict:?}");
+    let report = looked_up("EAI_AGAIN");
+    assert!(!codes(&report).contains(&"client.proxy_unreachable"), "{:?}", report.findings);
+}
+
+#[test]
 fn the_same_death_without_a_proxy_and_one_of_this_host_are_not_the_proxy_s() {
     let plain = json!({"role": "fresh", "left": "dead", "stage": "tcp"});
     let plain = judged(&[attempt(0, TARGET, Some("ECONNREFUSED")), at("request.trial", 0, None, &plain)]);

@@ -19,9 +19,10 @@ cause! {
     ///
     /// # What to do
     ///
-    /// Unset the variable where no proxy is wanted, correct it where one is, or exempt the target: a name in
-    /// `NO_PROXY` exempts itself and everything below it (`corp.example`, with or without a leading dot);
-    /// an address needs itself or a range (`10.0.0.0/8`).
+    /// Unset the variable where no proxy is wanted; correct it where one is: credentials that the proxy wants (407)
+    /// go into its URL.
+    /// Or exempt the target: a name in `NO_PROXY` exempts itself and everything below it (`corp.example`, with or
+    /// without a leading dot); an address needs itself or a range (`10.0.0.0/8`).
     /// Wildcards, ports and URLs in it match nothing.
     ///
     /// # Example
