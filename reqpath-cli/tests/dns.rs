@@ -391,3 +391,58 @@ fn what_is_judged_again_says_the_same() {
     let judged = common::run(command);
     assert_eq!(judged.report["verdict"], run.report["verdict"], "{}", judged.told());
 }
+
+#[test]
+fn a_host_that_is_no_name_is_the_caller_s_mistake() {
+    let label = "x".repeat(64);
+    let name = vec!["x".repeat(63); 4].join(".");
+    for (host, why) in [
+        ("a..b", "nothing stands between two dots"),
+        (label.as_str(), "has 64 bytes, and 63 is the most"),
+        (name.as_str(), "has 255 bytes, and 253 is the most"),
+    ] {
+        let run = trace([&format!("http://{host}:9/")]);
+        assert_eq!(run.status, 2, "{}", run.told());
+        assert!(run.stderr.contains("is not a name") && run.stderr.contains(why), "{}", run.stderr);
+    }
+    // The longest that may be asked for is asked for.
+    let run = trace([&format!("http://{}:9/", "x".repeat(63)), "--dns-server", &closed().to_string()]);
+    run.assert_died("dns.unreachable");
+}
+
+#[test]
+fn a_name_below_localhost_is_this_very_host() {
+    let upstream = upstream();
+    let port = upstream.address().port();
+    for host in ["localhost", "foo.localhost"] {
+        let run = trace([&format!("http://{host}:{port}/"), "--max-time", "5"]);
+        run.assert_reached();
+        assert!(run.seen("dns.system").is_empty(), "{}", run.told());
+        assert_eq!(run.seen("dns.resolution")[0]["by_rule"], true);
+        let run = trace([&format!("http://{host}:{port}/"), "-4", "--max-time", "5"]);
+        run.assert_reached();
+        assert!(run.found("warning").is_empty(), "{}", run.told());
+    }
+    let run = trace([&format!("http://foo.localhost:{}/", closed().port()), "-4", "--max-time", "5"]);
+    run.assert_died("tcp.refused").assert_not_blamed("dns.system_resolver_failed");
+}
+
+#[test]
+fn a_name_whose_last_address_serves_is_reached() {
+    let made = made();
+    let upstream = upstream();
+    let addresses = (1..=19).map(|n| Ipv4Addr::new(127, 0, 3, n)).chain([Ipv4Addr::LOCALHOST]);
+    let zone = addresses.fold(FakeZone::new(&made.origin), |zone, address| zone.a("www", address));
+    let dns = FakeDns::builder().zone(zone).start().expect("loopback");
+    let run = within(&made, &upstream, &dns, &["--max-time", "5"]);
+    run.assert_reached();
+    let used = run.seen("tcp.attempt").into_iter().filter(|attempt| attempt["used"] == true).count();
+    assert_eq!((used, upstream.request_count() > 0), (1, true), "{}", run.told());
+    // The twin: nobody at any of them.
+    let nobody = closed().port();
+    let url = made.url("www", nobody);
+    let run = trace([&url, "--dns-server", &dns.address().to_string(), "--max-time", "5"]);
+    run.assert_died("tcp.refused");
+    // Once, and once more at the end: every address both times.
+    assert_eq!(run.seen("tcp.attempt").len(), 2 * 20, "{}", run.told());
+}
