@@ -68,7 +68,7 @@ pub use separation::{Confirmation, Separation, Share};
 pub use stage::{Left, Stage};
 pub use started::Started;
 pub use subject::{HopId, LegSubject, Subject};
-pub use target::{Expectation, Flag, Header, Scheme, StatusRange, Target, TargetBuilder, quoted};
+pub use target::{Expectation, Flag, Header, Round, Scheme, StatusRange, Target, TargetBuilder, quoted};
 pub use text::{escape, escape_bytes, most_like};
 pub use time::{Micros, TimeError};
 pub use trace::Trace;

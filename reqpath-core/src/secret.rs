@@ -1,6 +1,7 @@
 //! Keeping secrets out of evidence.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use url::{Url, form_urlencoded};
 
@@ -198,7 +199,8 @@ fn decoded(text: &str) -> Cow<'_, str> {
 /// A server may echo a credential in a header or an error page; what is stored must not hold it.
 #[derive(Clone, Default)]
 pub struct Scrubber {
-    secrets: Vec<String>,
+    /// Shared: each request that redirects lead to knows those of all before it.
+    secrets: Vec<Arc<str>>,
 }
 
 impl std::fmt::Debug for Scrubber {
@@ -211,11 +213,19 @@ impl Scrubber {
     /// Adds a secret; shorter than four bytes it is no secret but a coincidence.
     pub fn add(&mut self, secret: &str) {
         let secret = secret.trim();
-        if secret.len() >= 4 && !self.secrets.iter().any(|known| known == secret) {
-            self.secrets.push(secret.to_owned());
-            // The longest first, so that no half of a secret stays behind.
-            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        if secret.len() >= 4 && !self.knows(secret) {
+            self.push(secret.into());
         }
+    }
+
+    fn knows(&self, secret: &str) -> bool {
+        self.secrets.iter().any(|known| **known == *secret)
+    }
+
+    fn push(&mut self, secret: Arc<str>) {
+        // The longest first, so that no half of a secret stays behind.
+        let place = self.secrets.partition_point(|known| known.len() >= secret.len());
+        self.secrets.insert(place, secret);
     }
 
     /// Whether it knows none.
@@ -225,7 +235,11 @@ impl Scrubber {
 
     /// Adds all that another one knows.
     pub(crate) fn add_all(&mut self, other: &Self) {
-        other.secrets.iter().for_each(|secret| self.add(secret));
+        for secret in &other.secrets {
+            if !self.knows(secret) {
+                self.push(Arc::clone(secret));
+            }
+        }
     }
 
     /// Adds a header's value, where it is secret, and what of it is secret by itself.
@@ -267,8 +281,8 @@ impl Scrubber {
     pub fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = Cow::Owned(text.replace(secret.as_str(), REDACTED));
+            if text.contains(&**secret) {
+                text = Cow::Owned(text.replace(&**secret, REDACTED));
             }
         }
         text

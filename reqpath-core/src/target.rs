@@ -7,13 +7,16 @@ mod header;
 mod name;
 mod scheme;
 mod stored;
+mod trail;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
+use self::trail::Trail;
 use crate::{Micros, Scrubber, TargetError, escape, redact_url};
 
 pub use self::builder::TargetBuilder;
@@ -21,6 +24,7 @@ pub use self::expectation::{Expectation, StatusRange};
 pub use self::flag::{Flag, quoted};
 pub use self::header::Header;
 pub use self::scheme::Scheme;
+pub use self::trail::Round;
 
 /// A body beyond this is not searched for secrets, in bytes.
 const LARGEST_FORM: usize = 64 << 10;
@@ -48,7 +52,8 @@ struct Inner {
     authority: String,
     address: Option<IpAddr>,
     port: u16,
-    path_and_query: String,
+    /// Where in the URL path and query stand.
+    path_and_query: Range<usize>,
     user_info: Option<(String, String)>,
     /// Whether the URL had credentials that a report left out.
     user_info_left_out: bool,
@@ -59,7 +64,9 @@ struct Inner {
     expect: Expectation,
     max_time: Option<Micros>,
     max_redirects: u32,
-    redirected_from: Vec<String>,
+    /// Whether a redirect leaves the method as it is.
+    keeps_method: bool,
+    trail: Trail,
     flags: Vec<Flag>,
     /// Secrets that others on the road send, and that may come back in an answer to this request.
     of_others: Option<Arc<Scrubber>>,
@@ -111,16 +118,14 @@ impl Target {
             Some(Host::Ipv6(address)) => (address.to_string(), Some(IpAddr::V6(address))),
             None => return Err(TargetError::NoHost { url: shown() }),
         };
-        let path_and_query = match parsed.query() {
-            Some(query) => format!("{}?{query}", parsed.path()),
-            None => parsed.path().to_owned(),
-        };
+        let path_and_query =
+            parsed[..Position::BeforePath].len()..parsed[..Position::AfterQuery].len();
         let user_info = (!parsed.username().is_empty() || parsed.password().is_some())
             .then(|| (parsed.username().to_owned(), parsed.password().unwrap_or_default().to_owned()));
         // Both schemes have a default port.
         let port = parsed.port_or_known_default().unwrap_or(80);
         Ok(TargetBuilder(Inner {
-            url: parsed.to_string(),
+            url: parsed.into(),
             scheme,
             authority: authority(&host, address, scheme, port),
             host,
@@ -136,7 +141,8 @@ impl Target {
             expect: Expectation::default(),
             max_time: None,
             max_redirects: 0,
-            redirected_from: Vec::new(),
+            keeps_method: false,
+            trail: Trail::default(),
             flags: Vec::new(),
             of_others: None,
         }))
@@ -193,7 +199,8 @@ impl Target {
     /// What goes on the request line.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
-        &self.0.path_and_query
+        // Both are of this very URL, which nothing changes.
+        self.0.url.get(self.0.path_and_query.clone()).unwrap_or_default()
     }
 
     /// User and password from the URL, percent-encoded as they stood there.
@@ -256,10 +263,28 @@ impl Target {
         self.0.max_redirects
     }
 
-    /// The URLs that led here by redirects, oldest first.
+    /// Whether a redirect leaves the method as it is, a POST too: the caller named it for every request.
     #[must_use]
-    pub fn redirected_from(&self) -> &[String] {
-        &self.0.redirected_from
+    pub fn keeps_method(&self) -> bool {
+        self.0.keeps_method
+    }
+
+    /// The URLs that led here by redirects, without secrets, oldest first: of many, the first and the last few.
+    #[must_use]
+    pub fn redirected_from(&self) -> &[Arc<str>] {
+        self.0.trail.urls()
+    }
+
+    /// How many redirects led here.
+    #[must_use]
+    pub fn redirects(&self) -> u32 {
+        self.0.trail.redirects()
+    }
+
+    /// Whether the redirects that led here go round: the same was asked for before, and what came between.
+    #[must_use]
+    pub fn round(&self) -> Option<Round> {
+        self.0.trail.round(&self.0.method, &self.0.url)
     }
 
     /// The flags with which a command line asks as the caller asked, for [commands to run next](Flag::repeated).
@@ -302,7 +327,7 @@ impl Target {
             scrubber.add_encoded(password);
             scrubber.add_encoded(&format!("{user}:{password}"));
         }
-        if let Some((_, query)) = self.0.path_and_query.split_once('?') {
+        if let Some((_, query)) = self.path_and_query().split_once('?') {
             scrubber.add_query(query);
         }
         // A form with a password in it may come back in an error page.

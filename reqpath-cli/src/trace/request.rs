@@ -30,7 +30,7 @@ pub(super) fn target(arguments: &TraceArguments, file: Option<&PathFile>) -> Res
     let mut builder = written.builder(url)?;
     let body = body(&request.data)?;
     if let Some(method) = &request.method {
-        builder = builder.method(method)?;
+        builder = builder.method(method)?.keeps_method(true);
     } else if body.is_some() && written.method.is_none() {
         builder = builder.method("POST")?;
     }

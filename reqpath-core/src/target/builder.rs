@@ -84,10 +84,17 @@ impl TargetBuilder {
         self
     }
 
-    /// The URLs that led here, oldest first, without secrets.
+    /// Whether a redirect leaves the method as it is, a POST too, as curl has it for one named by `-X`.
     #[must_use]
-    pub fn redirected_from(mut self, urls: Vec<String>) -> Self {
-        self.0.redirected_from = urls;
+    pub fn keeps_method(mut self, keeps: bool) -> Self {
+        self.0.keeps_method = keeps;
+        self
+    }
+
+    /// What a redirect makes of that request: it goes on the list of those that led here.
+    #[must_use]
+    pub fn redirected_from(mut self, before: &Target) -> Self {
+        self.0.trail = before.0.trail.after(&before.0.method, &before.0.url);
         self
     }
 

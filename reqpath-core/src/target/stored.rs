@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::trail::Trail;
 use super::{Expectation, Flag, Header, Target};
 use crate::secret::REDACTED;
 use crate::{Micros, redact_url};
@@ -34,7 +35,7 @@ pub(crate) struct Wire {
     max_redirects: u32,
     /// The URLs that led here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    redirected_from: Vec<String>,
+    redirected_from: Vec<Arc<str>>,
     /// The flags with which a command line asks as the caller asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flags: Vec<Flag>,
@@ -58,7 +59,7 @@ impl Serialize for Target {
             expect: self.0.expect.clone(),
             max_time_us: self.0.max_time,
             max_redirects: self.0.max_redirects,
-            redirected_from: self.0.redirected_from.clone(),
+            redirected_from: self.0.trail.urls().to_vec(),
             flags: self.0.flags.clone(),
         }
         .serialize(serializer)
@@ -78,7 +79,7 @@ impl<'de> Deserialize<'de> for Target {
         inner.expect = wire.expect;
         inner.max_time = wire.max_time_us;
         inner.max_redirects = wire.max_redirects;
-        inner.redirected_from = wire.redirected_from;
+        inner.trail = Trail::stored(wire.redirected_from);
         inner.flags = wire.flags;
         Ok(Self(Arc::new(inner)))
     }

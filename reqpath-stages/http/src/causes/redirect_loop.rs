@@ -1,6 +1,8 @@
 //! `http.response.redirect_loop`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause, quoted};
+use reqpath_core::{
+    Case, Decline, End as Blame, Finding, HopId, Left, Role, Round, Scope, Seen, Subject, Trial, cause,
+};
 
 use crate::evidence::Redirect;
 
@@ -8,17 +10,24 @@ use crate::evidence::Redirect;
 const SHOWN: usize = 6;
 
 cause! {
-    /// Redirects lead back to a URL that was asked for before, or never end.
+    /// Redirects go round in a circle, or never end.
     ///
     /// Two places disagree about where the resource lives, and each sends the request to the other:
     /// a proxy that turns http into https before a server that sees only http and turns it again
     /// (`X-Forwarded-Proto` lost or not believed), `www` against the bare name, a trailing slash that
     /// one adds and the other removes; or a login page that needs a cookie which does not come back.
     ///
+    /// That a URL is met twice is not enough: a form leads back to its own page, and a waiting page to itself
+    /// until something is ready. So redirects are followed as far as the caller allows (`--max-redirs`, 50 unless
+    /// said) and only then it is told whether the last of them went round; or until the time is over, where
+    /// it was spent on going round.
+    ///
     /// # What to do
     ///
     /// Read the chain: the two steps that alternate name the two rules that fight.
     /// Behind a TLS-terminating proxy, let the server believe `X-Forwarded-Proto` from that proxy.
+    /// Where one URL leads to itself, it waits for something that this client does not bring:
+    /// most often a cookie, which is not kept from one request to the next.
     ///
     /// # Example
     ///
@@ -26,7 +35,9 @@ cause! {
     /// {"schema": "reqpath.report/1", "observations": [
     ///   {"kind": "http.redirect", "subject": {"leg": {"from": "client", "to": "redirect-1", "sample": 0}},
     ///    "data": {"from": "https://server.example/", "to": "http://server.example/", "status": 301, "loop": true,
-    ///             "chain": ["http://server.example/", "https://server.example/"]}},
+    ///             "chain": ["http://server.example/", "http://server.example/", "https://server.example/",
+    ///                       "http://server.example/", "https://server.example/"],
+    ///             "left_out": 46, "round": {"length": 2, "times": 25}, "limit": 50}},
     ///   {"kind": "request.trial", "subject": {"leg": {"from": "client", "to": "redirect-1", "sample": 0}},
     ///    "data": {"role": "fresh", "left": "dead", "stage": "http", "sent": true, "arrived": "yes"}}
     /// ],
@@ -37,49 +48,130 @@ cause! {
         only_in_trouble(),
         scope(Scope::Sample),
         blames(Blame::Far),
-        twins(&["http.response.unexpected"]),
+        explains(&[
+            "dns.timed_out",
+            "tcp.timed_out",
+            "tls.timed_out",
+            "http.response.timed_out",
+            "response.stalled",
+            "client.deadline_too_short",
+        ]),
+        twins(&["http.response.unexpected", "http.response.timed_out"]),
     }
 }
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
-    let seen = case.last::<Redirect>(at)?;
-    if seen.loops {
+    let Ok(seen) = case.last::<Redirect>(at) else { return out_of_time(case, at) };
+    if let (Some(limit), false) = (seen.limit, seen.followed) {
+        let summary = match circle(&seen) {
+            Some((_, circle)) => {
+                format!(
+                    "redirects go round in a circle, and {limit} of them do not lead out of it ({circle})"
+                )
+            }
+            None => format!("more than {limit} redirect{} ({})", plural(limit), steps(&seen)),
+        };
+        return Ok(found(case, at, &seen, summary));
+    }
+    // Evidence of old, when whatever was asked for before was not followed.
+    if seen.loops && !seen.followed {
         let summary = format!(
             "redirects go round in a circle: {} leads back to {} ({})",
             seen.from,
             seen.to,
             steps(&seen)
         );
-        return Ok(found(at, &seen, summary));
-    }
-    if let Some(limit) = seen.limit {
-        let summary = format!("more than {limit} redirects ({})", steps(&seen));
-        return Ok(found(at, &seen, summary));
+        return Ok(found(case, at, &seen, summary));
     }
     let because = if seen.followed {
-        format!("the redirect to {} was followed, and it was not asked for before", seen.to)
+        format!("the redirect to {} was followed", seen.to)
     } else {
         format!("the redirect to {} is the answer, and was not to be followed", seen.to)
     };
     Err(Decline::not(because, &seen))
 }
 
-fn found(at: &Subject, seen: &Seen<'_, Redirect>, summary: String) -> Finding {
-    let first = seen.chain.first().unwrap_or(&seen.from);
+/// The time was over before the limit was met, and it was spent on going round.
+fn out_of_time(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+    let trial = case.last::<Trial>(at)?;
+    let leg = at.as_leg().ok_or(Decline::Absent)?;
+    let number: u32 =
+        leg.to.as_str().strip_prefix("redirect-").and_then(|n| n.parse().ok()).ok_or(Decline::Absent)?;
+    // Stages end a look slightly before the deadline, so that its evidence is complete.
+    let over = trial.out_of_time || trial.elapsed_us.0 / 9 >= trial.limit_us.0 / 10;
+    if !trial.died() || !over {
+        return Err(Decline::Absent);
+    }
+    let before = |back: u32| match (number.checked_sub(back)?, leg.sample) {
+        (0, _) | (_, None) => None,
+        (number, Some(sample)) => Some(Subject::leg(&leg.from, &HopId::redirect(number)).at_sample(sample)),
+    };
+    let seen = case.last::<Redirect>(&before(1).ok_or(Decline::Absent)?)?;
+    let (round, circle) = circle(&seen).filter(|_| seen.followed).ok_or(Decline::Absent)?;
+    // One that hangs in the middle of a round is another matter.
+    let asked_before = (1..=round.length).filter_map(before);
+    let longest =
+        asked_before.filter_map(|at| case.last::<Trial>(&at).ok()).map(|trial| trial.elapsed_us).max();
+    let longest = longest.unwrap_or_default();
+    if trial.elapsed_us.0 > longest.0.saturating_mul(2) {
+        let because = format!(
+            "the last request of the round had {}, and none before it took more than {longest}",
+            trial.elapsed_us
+        );
+        return Err(Decline::not(because, &trial));
+    }
+    // With more time it may lead out of it.
+    let patient = case.of::<Trial>(&Subject::Path).filter(|trial| trial.role == Role::Patient).last();
+    if let Some(patient) = patient.filter(|patient| patient.left == Left::Alive && patient.complete()) {
+        return Err(Decline::not("with more time the redirects came to an end", &patient));
+    }
+    let summary =
+        format!("redirects go round in a circle, {} times until the time was over ({circle})", round.times);
+    Ok(found(case, at, &seen, summary).citing(&trial).ends_sample())
+}
+
+fn found(case: &Case, at: &Subject, seen: &Seen<'_, Redirect>, summary: String) -> Finding {
+    let first = case.target().url_to_type();
     Finding::new(at, seen, summary)
         .error(format!("{} Location: {}", seen.status, seen.to))
-        .next(format!("curl -sIL --max-redirs 5 {} | grep -iE '^(HTTP|location)'", quoted(first)))
+        .next(format!("curl -sIL --max-redirs 5 {first} | grep -iE '^(HTTP|location)'"))
+}
+
+/// What was gone round, where it was gone more than once: back where one was is not yet a circle.
+fn circle(seen: &Redirect) -> Option<(Round, String)> {
+    let round = seen.round.filter(|round| round.times > 1)?;
+    let length = usize::try_from(round.length).ok()?;
+    let known = seen.chain.len().saturating_sub(usize::from(seen.left_out > 0));
+    let circle = match seen.chain.len().checked_sub(length).filter(|_| length <= known) {
+        Some(start) => joined(&seen.chain[start..], &seen.to),
+        None => steps(seen),
+    };
+    Some((round, circle))
 }
 
 /// The chain, with its middle left out where it is long.
 fn steps(seen: &Redirect) -> String {
-    let mut steps: Vec<&str> = seen.chain.iter().map(String::as_str).collect();
-    steps.push(&seen.to);
-    if steps.len() > SHOWN {
-        let left_out = steps.len() - SHOWN;
-        let more = format!("… {left_out} more …");
-        let (start, end) = (steps[..SHOWN / 2].join(" → "), steps[steps.len() - SHOWN / 2..].join(" → "));
-        return format!("{start} → {more} → {end}");
+    let left_out = usize::try_from(seen.left_out).unwrap_or(usize::MAX);
+    let steps = seen.chain.len() + 1;
+    if steps <= SHOWN && left_out == 0 {
+        return joined(&seen.chain, &seen.to);
     }
-    steps.join(" → ")
+    // What is left out already stood behind the first of the chain.
+    let (start, end) = if left_out > 0 { (1, SHOWN / 2) } else { (SHOWN / 2, SHOWN / 2) };
+    let start = start.min(seen.chain.len());
+    let end = seen.chain.len().saturating_sub(end - 1).max(start);
+    let more = left_out.saturating_add(end - start);
+    format!(
+        "{} → … {more} more … → {}",
+        seen.chain[..start].join(" → "),
+        joined(&seen.chain[end..], &seen.to)
+    )
+}
+
+fn joined(chain: &[std::sync::Arc<str>], to: &str) -> String {
+    chain.iter().map(|url| &**url).chain([to]).collect::<Vec<_>>().join(" → ")
+}
+
+fn plural(many: u32) -> &'static str {
+    if many == 1 { "" } else { "s" }
 }

@@ -1,6 +1,8 @@
 //! An answer that sends the request elsewhere.
 
-use reqpath_core::{Evidence, Subject};
+use std::sync::Arc;
+
+use reqpath_core::{Evidence, Round, Subject};
 use serde::{Deserialize, Serialize};
 
 /// An answer that sends the request elsewhere, whether it is followed or not.
@@ -8,19 +10,27 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Redirect {
-    /// The URL that was asked for, without secrets.
+    /// The URL that was asked for, without secrets; cut where it is long.
     pub from: String,
-    /// Where `Location` points, resolved, without secrets; the header as it is where it is no URL.
+    /// Where `Location` points, resolved, without secrets; the header as it is where it is no URL; cut where it is
+    /// long.
     pub to: String,
     /// The status.
     pub status: u16,
-    /// The URLs asked for until now, oldest first, `from` the last.
-    pub chain: Vec<String>,
+    /// The URLs asked for until now, oldest first, `from` the last: of many, the first and the last few.
+    pub chain: Vec<Arc<str>>,
+    /// How many are left out of the chain, behind its first.
+    #[serde(skip_serializing_if = "is_none")]
+    pub left_out: u32,
     /// Whether it is followed.
     pub followed: bool,
-    /// Whether `to` was asked for before.
+    /// Whether the same was asked for before, by the same method. That alone does not say that it never ends:
+    /// what a server answers may change.
     #[serde(rename = "loop")]
     pub loops: bool,
+    /// The way that was gone again and again, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<Round>,
     /// How many redirects may be followed, where that number is used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -32,6 +42,11 @@ pub struct Redirect {
     pub left_behind: Vec<String>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(many: &u32) -> bool {
+    *many == 0
+}
+
 impl Evidence for Redirect {
     const KIND: &'static str = "http.redirect";
 
@@ -40,9 +55,9 @@ impl Evidence for Redirect {
     }
 
     fn brief(&self) -> String {
-        let why = match (self.loops, self.limit, self.followed) {
-            (true, _, _) => ", seen before",
-            (_, Some(_), _) => ", one too many",
+        let why = match (self.limit, self.loops, self.followed) {
+            (Some(_), ..) => ", one too many",
+            (_, true, _) => ", asked for before",
             (_, _, true) => "",
             _ => ", not followed",
         };

@@ -167,8 +167,9 @@ impl Flight {
         if let Some(expect) = expect.filter(|expect| !expect.headers.is_empty()) {
             exchange.unmet_headers = unmet(&expect, response);
         }
-        if let (301..=303 | 307 | 308, Some(location)) =
-            (status, response.headers().get(http::header::LOCATION))
+        // As curl has it; one that is empty leads nowhere.
+        if let (300..=399, Some(location)) = (status, response.headers().get(http::header::LOCATION))
+            && !location.as_bytes().trim_ascii().is_empty()
         {
             self.location = Some(String::from_utf8_lossy(location.as_bytes()).into_owned());
         }

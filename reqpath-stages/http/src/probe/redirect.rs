@@ -1,54 +1,58 @@
 //! An answer that sends the request elsewhere, and whether it goes.
 
-use reqpath_core::{Context, Header, Left, Subject, Target, TargetError, escape, redact_url};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use reqpath_core::{Context, Header, Left, Subject, Target, TargetBuilder, TargetError, escape, redact_url};
 
 use crate::credentials::{basic, is_secret};
 use crate::evidence::Redirect;
 
 /// How many characters of a URL are kept.
 const MOST_URL: usize = 1024;
-/// What stands in a URL where a secret stood.
-const REDACTED: &str = "[redacted]";
+/// The longest URL that is followed, in bytes: a request line that hardly any server takes. The peer chooses it,
+/// and every request keeps its own.
+const LONGEST: usize = 16 << 10;
 
 /// Records the redirect and, where the caller asked for it, follows it.
+///
+/// That the same was asked for before is no end: a form leads back to its own page, a page to itself until
+/// something is ready. Only their number is bounded, as curl bounds it.
 pub(crate) fn met(at: &Subject, cx: &Context, asked: &Target, status: u16, location: &str) -> Left {
     let target = cx.target();
-    let from = redact_url(target.url());
-    let mut chain = target.redirected_from().to_vec();
-    chain.push(from.clone());
-    let mut seen = Redirect { from, status, chain: chain.clone(), ..Redirect::default() };
+    let from = escape(&redact_url(target.url()), MOST_URL);
+    let chain: Vec<Arc<str>> =
+        target.redirected_from().iter().cloned().chain([from.as_str().into()]).collect();
+    let left_out =
+        target.redirects().saturating_add(1).saturating_sub(u32::try_from(chain.len()).unwrap_or(u32::MAX));
+    let mut seen = Redirect { from, status, chain, left_out, ..Redirect::default() };
+    let follows = target.max_redirects() > 0;
     let next = match next(target, status, location) {
         Ok((next, left_behind)) => {
-            let next = next.max_redirects(target.max_redirects()).redirected_from(chain).build();
+            let next = next.build();
             seen.to = escape(&redact_url(next.url()), MOST_URL);
             seen.left_behind = left_behind;
             next
         }
-        Err(error) => {
+        Err(problem) => {
             seen.to = escape(&crate::evidence::scrubber(asked).scrub(&redact_url(location)), MOST_URL);
-            seen.problem = Some(words(&error));
+            seen.problem = Some(problem.into_owned());
             cx.record(at, seen);
-            return if target.max_redirects() > 0 { Left::Dead } else { Left::Alive };
+            return if follows { Left::Dead } else { Left::Alive };
         }
     };
-    seen.loops = seen.chain.contains(&seen.to)
-        // Two URLs that differ in a secret only look the same: the limit must tell.
-        && !seen.to.contains(REDACTED);
-    if target.max_redirects() == 0 {
-        cx.record(at, seen);
-        return Left::Alive;
+    if follows {
+        seen.round = next.round();
+        seen.loops = seen.round.is_some();
+        seen.limit = (target.redirects() >= target.max_redirects()).then_some(target.max_redirects());
+        seen.followed = seen.limit.is_none();
     }
-    let used = u32::try_from(target.redirected_from().len()).unwrap_or(u32::MAX);
-    seen.limit = (used >= target.max_redirects()).then_some(target.max_redirects());
-    seen.followed = !seen.loops && seen.limit.is_none();
     let followed = seen.followed;
     cx.record(at, seen);
     if followed {
         cx.redirect(next);
-        Left::Alive
-    } else {
-        Left::Dead
     }
+    if followed || !follows { Left::Alive } else { Left::Dead }
 }
 
 /// The request that a redirect asks for, and the names of headers it no longer carries.
@@ -58,17 +62,23 @@ fn next(
     target: &Target,
     status: u16,
     location: &str,
-) -> Result<(reqpath_core::TargetBuilder, Vec<String>), TargetError> {
-    let mut next = target.join(location)?;
+) -> Result<(TargetBuilder, Vec<String>), Cow<'static, str>> {
+    too_long("the `Location`", location)?;
+    let mut next = target.join(location).map_err(|error| words(&error))?;
     let there = next.clone().build();
+    too_long("the URL it makes", there.url())?;
     let same = target.same_origin(&there);
+    // 301, 302 and 303 have a POST become a GET; others mean the request as it is.
+    let anew = matches!(status, 301..=303);
     let method = match (status, target.method()) {
+        _ if target.keeps_method() => target.method(),
         (_, method @ ("GET" | "HEAD")) => method,
         (303, _) | (301 | 302, "POST") => "GET",
         (_, method) => method,
     };
-    next = next.method(method)?;
-    let without_body = method != target.method();
+    next = next.method(method).map_err(|error| words(&error))?;
+    // As curl has it, a method that stays goes on without its body.
+    let without_body = method != target.method() || anew && target.keeps_method() && target.body_length() > 0;
     let mut left_behind = Vec::new();
     for header in target.headers() {
         let Header { name, .. } = header;
@@ -86,7 +96,7 @@ fn next(
         if !same {
             left_behind.push("Authorization".to_owned());
         } else if there.user_info().is_none() && target.header("authorization").is_none() {
-            next = next.header("Authorization", &basic(user, password))?;
+            next = next.header("Authorization", &basic(user, password)).map_err(|error| words(&error))?;
         }
     }
     if !without_body {
@@ -95,10 +105,18 @@ fn next(
     if let Some(time) = target.max_time() {
         next = next.max_time(time);
     }
-    Ok((next.expect(target.expect().clone()), left_behind))
+    next = next.expect(target.expect().clone()).max_redirects(target.max_redirects());
+    Ok((next.keeps_method(target.keeps_method()).redirected_from(target), left_behind))
 }
 
-fn words(error: &TargetError) -> String {
+fn too_long(what: &str, url: &str) -> Result<(), Cow<'static, str>> {
+    if url.len() > LONGEST {
+        return Err(format!("{what} has {} bytes, and no more than {LONGEST} are followed", url.len()).into());
+    }
+    Ok(())
+}
+
+fn words(error: &TargetError) -> Cow<'static, str> {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(reason) = source {
@@ -106,7 +124,7 @@ fn words(error: &TargetError) -> String {
         text.push_str(&reason.to_string());
         source = reason.source();
     }
-    escape(&text, MOST_URL)
+    escape(&text, MOST_URL).into()
 }
 
 #[cfg(test)]
