@@ -116,7 +116,7 @@ fn hostile_peers_end_bounded() {
             "interim answers without end",
             Reply::raw("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(20_000)),
             "died",
-            "response.truncated",
+            "http.response.header_section_size",
         ),
         ("control characters in the head", broken, "died", "http.response.invalid"),
         ("control characters where they are allowed", tricky, "died", "http.error"),

@@ -12,7 +12,7 @@ mod tunnel;
 
 pub use self::asked::Asked;
 pub use self::clock::Clock;
-pub use self::exchange::{Body, Closed, Coding, End, Exchange, Protocol};
+pub use self::exchange::{Body, Closed, Coding, End, Exchange, LimitOf, Met, Protocol};
 pub(crate) use self::headers::FEW;
 pub use self::headers::{Headers, MOST_HEADERS, MOST_VALUE};
 pub use self::passage::{Gave, Passage, Try};

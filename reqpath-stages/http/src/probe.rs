@@ -7,6 +7,7 @@ mod clock;
 mod connect;
 mod exchange;
 mod flight;
+mod frames;
 mod http;
 mod line;
 mod progress;

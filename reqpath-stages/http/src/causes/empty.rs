@@ -2,7 +2,7 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, capture, ended, peer, since_sent, words};
+use super::met::{asked, capture, ended, nothing_but, peer, since_sent, words};
 use crate::evidence::{Closed, End, Protocol};
 
 cause! {
@@ -11,6 +11,7 @@ cause! {
     /// Something on the far side read the request, or refused to, and hung up in order (FIN): a worker
     /// that crashed, a server told to drop such requests (nginx's `return 444`), a limit that closes
     /// without a word, an HTTP/2 server that is going away (GOAWAY).
+    /// Interim answers (1xx) may have come before: they promise an answer, and are none.
     /// A second connection on which nothing was said stayed open, or the cause would be `tcp.closed`;
     /// and the connection was fresh, or it would be `client.stale_connection`.
     ///
@@ -47,8 +48,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         (_, Protocol::Http2) => "closed the connection (FIN)",
         _ => "closed (FIN)",
     };
+    let came = nothing_but(&seen).map_or_else(String::new, |came| format!(" and after {came}"));
     let summary = format!(
-        "{} {how} {} after the request ({} bytes), without an answer to {}",
+        "{} {how} {} after the request ({} bytes){came}, without an answer to {}",
         peer(&seen),
         since_sent(&seen),
         seen.bytes_sent,

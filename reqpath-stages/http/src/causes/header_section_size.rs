@@ -2,11 +2,12 @@
 
 use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, ended, peer, words};
-use crate::evidence::End;
+use super::met::{asked, ended, interim, peer, words};
+use crate::evidence::{End, LimitOf};
 
 cause! {
-    /// The head of the answer is larger than what we read, or does not end at all.
+    /// The head of the answer is larger than what we read, or does not end at all; or interim answers (1xx)
+    /// come without end, and no answer.
     ///
     /// Clients and proxies bound the head of an answer: nginx reads 4 or 8 KiB of it unless told
     /// otherwise, many clients up to 64 KiB and a hundred lines.
@@ -40,12 +41,28 @@ cause! {
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let seen = ended(case, at, &[End::TooLarge])?;
-    let summary = format!(
-        "{} answered {} with a head that did not end within our limits: {} bytes of it were read",
-        peer(&seen),
-        asked(&seen),
-        seen.bytes_received
-    );
+    let (peer, asked, read) = (peer(&seen), asked(&seen), seen.bytes_received);
+    let met = seen.met.unwrap_or_default();
+    let summary = match met.limit {
+        LimitOf::Lines => format!(
+            "{peer} answered {asked} with a head of more lines than the {} that are read ({read} bytes came)",
+            met.most
+        ),
+        LimitOf::Bytes => format!(
+            "{peer} answered {asked} with a head larger than the {} bytes that are read ({read} bytes came)",
+            met.most
+        ),
+        LimitOf::Before => {
+            let came = interim(&seen).unwrap_or_else(|| "much that is no answer".to_owned());
+            format!(
+                "{peer} sent {came} and no answer to {asked} within the {} bytes that are read before one ({read} bytes came)",
+                met.most
+            )
+        }
+        LimitOf::Other => format!(
+            "{peer} answered {asked} with a head that did not end within our limits: {read} bytes of it were read"
+        ),
+    };
     let url = seen.curl_target();
     let lines = format!(
         "curl -s -D - -o /dev/null --max-time 10 {url} | awk '{{print length, $1}}' | sort -n | tail"

@@ -1,9 +1,9 @@
 //! `http.response.invalid`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause};
 
 use super::met::{asked, ended, peer, raw, words};
-use crate::evidence::{End, Exchange, Protocol, Redirect};
+use crate::evidence::{Closed, End, Exchange, Protocol, Redirect};
 
 cause! {
     /// What came back is not HTTP, or breaks its rules so that it cannot be read.
@@ -14,10 +14,15 @@ cause! {
     /// the cause is `tls.plaintext_to_tls`), three zero bytes or so and a `4` are HTTP/2 settings.
     /// A head that is well-formed and far too large is `http.response.header_section_size`.
     ///
+    /// A server may also agree on HTTP/2 and then want a request asked over HTTP/1.1 all the same
+    /// (`HTTP_1_1_REQUIRED`: client certificates or Windows logins that it can ask for in no other way).
+    /// Browsers and curl ask again over HTTP/1.1; clients that do not, fail.
+    ///
     /// # What to do
     ///
     /// Look at the first bytes, and at what listens there: `ss -ltnp` on the far host.
     /// If it is an HTTP server, ask it for the raw answer and find the line that is wrong.
+    /// Where it wants HTTP/1.1, ask so (`--http1.1`), or offer no HTTP/2 at that address.
     ///
     /// # Example
     ///
@@ -47,7 +52,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         let summary = format!("the redirect from {} cannot be followed: {problem}", redirect.from);
         return Ok(Finding::new(at, &redirect, summary).error(format!("Location: {}", redirect.to)));
     }
-    let seen = ended(case, at, &[End::Invalid])?;
+    let seen = ended(case, at, &[End::Invalid, End::OtherVersion])?;
+    if seen.end == Some(End::OtherVersion) {
+        return Ok(other_version(at, &seen));
+    }
     let summary = format!("{} answered {} with {}", peer(&seen), asked(&seen), what(&seen));
     let finding = Finding::new(at, &seen, summary).next(raw(&seen));
     let finding = match seen.subject().address() {
@@ -62,16 +70,53 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     })
 }
 
+/// A server that speaks HTTP/2 and does not want this request in it.
+fn other_version(at: &Subject, seen: &Seen<'_, Exchange>) -> Finding {
+    let how = match seen.closed {
+        Some(Closed::Goaway) => "GOAWAY",
+        _ => "RST_STREAM",
+    };
+    let agreed = if seen.secured { "although it agreed on HTTP/2" } else { "although it speaks HTTP/2" };
+    let summary = format!(
+        "{} wants {} asked over HTTP/1.1, {agreed} ({how}, HTTP_1_1_REQUIRED): clients that do not ask again fail",
+        peer(seen),
+        asked(seen)
+    );
+    let finding = Finding::new(at, seen, summary)
+        .next(format!("curl -sv --http1.1 -o /dev/null {}", seen.curl_target()))
+        .next(format!("reqpath trace --http1.1 {}", reqpath_core::quoted(&seen.request.url())));
+    match words(seen) {
+        Some(words) => finding.error(words),
+        None => finding,
+    }
+}
+
 /// What it is that came back, as far as its first bytes tell.
 fn what(exchange: &Exchange) -> String {
-    if exchange.status.is_some() {
-        return format!("{} and a body that breaks the rules of its framing", exchange.status_line());
-    }
     let bytes = exchange.first_bytes.as_deref().unwrap_or_default();
     let start: String = bytes.chars().take(60).collect();
+    if let Some(status) = exchange.status {
+        let line = exchange.status_line();
+        let body = exchange.body.as_ref();
+        let more = body.and_then(|body| body.promised.filter(|promised| *promised < body.received));
+        return match (body, more) {
+            (None, _) if !start.is_empty() => format!("{status} and a head that is malformed (`{start}`)"),
+            _ if status == 101 => format!("{line}, though nothing asked for another protocol (`Upgrade`)"),
+            (Some(body), Some(promised)) => {
+                format!("{line} and {} bytes of a body of {promised}: more than it promised", body.received)
+            }
+            _ => format!("{line} and a body that breaks the rules of its framing"),
+        };
+    }
     let known = match exchange.spoken {
         _ if bytes.starts_with("SSH-") => "SSH",
-        Protocol::Http2 if bytes.starts_with("HTTP/1.") => "HTTP/1.1, although HTTP/2 was agreed on",
+        Protocol::Http2 if bytes.starts_with("HTTP/1.") && exchange.secured => {
+            "HTTP/1.1, although HTTP/2 was agreed on"
+        }
+        // In the clear nothing is agreed on: whoever speaks HTTP/2 there has to know that it is understood.
+        Protocol::Http2 if bytes.starts_with("HTTP/1.") => {
+            "HTTP/1.1, where HTTP/2 was spoken to it in the clear, unasked,"
+        }
         Protocol::Http2 if bytes.starts_with("HTTP/") => "HTTP of another version",
         Protocol::Http2 => "frames that break the rules of HTTP/2",
         _ if bytes.starts_with("\\u{15}\\u{3}") || bytes.starts_with("\\u{16}\\u{3}") => "TLS",

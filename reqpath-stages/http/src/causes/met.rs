@@ -40,6 +40,7 @@ fn how_it_ended(seen: &Exchange) -> String {
         Some(End::Empty) => {
             format!("the peer closed the connection in order{after}, without a byte of an answer")
         }
+        Some(End::OtherVersion) => "the peer wants it asked over HTTP/1.1".to_owned(),
         Some(End::Reset) => format!("the peer reset{after}"),
         Some(End::TimedOut) => "the peer kept the connection open until our time ran out".to_owned(),
         Some(End::Invalid) => "something came back, though it is no HTTP".to_owned(),
@@ -78,6 +79,23 @@ pub(super) fn asked(exchange: &Exchange) -> String {
     }
 }
 
+/// Interim answers in a few words: `3 interim answers (103)`. `None` where none are known of.
+pub(super) fn interim(exchange: &Exchange) -> Option<String> {
+    let mut statuses = exchange.informational.clone();
+    statuses.sort_unstable();
+    statuses.dedup();
+    let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    let many = exchange.interim();
+    let answers = if many == 1 { "interim answer" } else { "interim answers" };
+    (many > 0).then(|| format!("{many} {answers} ({})", statuses.join(", ")))
+}
+
+/// The same of an exchange in which nothing else came.
+pub(super) fn nothing_but(exchange: &Exchange) -> Option<String> {
+    let bytes = || format!("{} bytes that begin no answer", exchange.bytes_received);
+    exchange.only_interim.then(|| interim(exchange).unwrap_or_else(bytes))
+}
+
 /// The time since the request was sent, until the end.
 pub(super) fn since_sent(exchange: &Exchange) -> Micros {
     let ended = exchange.ended_us.unwrap_or_default();
@@ -103,5 +121,6 @@ pub(super) fn capture(seen: &Seen<'_, Exchange>) -> String {
 
 /// The same request, and the server's raw answer to it.
 pub(super) fn raw(exchange: &Exchange) -> String {
-    format!("curl -sv --raw --max-time 10 {} | head -c 2000 | cat -v", exchange.curl_target())
+    let version = exchange.curl_version();
+    format!("curl -sv{version} --raw --max-time 10 {} | head -c 2000 | cat -v", exchange.curl_target())
 }

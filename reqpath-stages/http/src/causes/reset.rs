@@ -2,7 +2,7 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, capture, ended, peer, since_sent, words};
+use super::met::{asked, capture, ended, nothing_but, peer, since_sent, words};
 use crate::evidence::{Closed, End};
 
 cause! {
@@ -50,6 +50,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let came = match seen.bytes_received {
         0 => "without a byte of an answer".to_owned(),
+        _ if seen.only_interim => {
+            format!("after {} and without an answer", nothing_but(&seen).unwrap_or_default())
+        }
         _ if seen.closed == Some(Closed::StreamReset) => "without an answer".to_owned(),
         bytes => format!("{bytes} bytes into the head of an answer"),
     };

@@ -86,6 +86,11 @@ fn the_ways_an_exchange_ends_are_told_apart() {
         (json!({"end": "invalid", "first_bytes": "SSH-2.0-x"}), "http.response.invalid"),
         (json!({"end": "too_large"}), "http.response.header_section_size"),
         (
+            json!({"end": "other_version", "closed": "stream_reset", "spoken": "HTTP/2", "h2_code": "HTTP_1_1_REQUIRED"}),
+            "http.response.invalid",
+        ),
+        (json!({"end": "empty", "closed": "fin", "only_interim": true}), "http.response.empty"),
+        (
             json!({"end": "truncated", "status": 200, "body": {"promised": 9, "received": 1}}),
             "response.truncated",
         ),
@@ -203,7 +208,7 @@ fn a_connection_is_stale_only_where_fresh_ones_live() {
         assert!(found(&report, "client.stale_connection").is_some(), "{outcome}");
     }
     // The peer closed in time: healthy pooling. Or it serves.
-    for outcome in ["closed_before", "answered", "not_allowed", "no_time", "no_first"] {
+    for outcome in ["closed_before", "answered", "not_allowed", "not_sent", "no_time", "no_first"] {
         let report = judged(&with(alive.clone(), &[reuse(0, "answered"), reuse(5_000_000, outcome)]));
         assert!(found(&report, "client.stale_connection").is_none(), "{outcome}");
     }
@@ -347,6 +352,11 @@ fn arbitrary_json_is_survived() {
             );
         }
     }
+    traced(json!({"end": "too_large", "met": {"limit": "of some other kind", "most": 7}}));
+    traced(
+        json!({"end": "invalid", "status": 700, "informational": [1, 1], "informational_left_out": u32::MAX,
+                  "body": {"received": u64::MAX, "promised": 0}}),
+    );
     let large = json!({"end": "stalled", "status": 999, "ended_us": u64::MAX, "headers_us": 0,
                        "body": {"received": u64::MAX, "promised": u64::MAX, "max_gap_us": u64::MAX}});
     traced(large);

@@ -2,8 +2,8 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, ended, peer, since_sent};
-use crate::evidence::End;
+use super::met::{asked, ended, nothing_but, peer, since_sent};
+use crate::evidence::{End, Protocol};
 
 cause! {
     /// The request was sent, and no complete head of an answer came before our time ran out.
@@ -47,6 +47,15 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let said = match (seen.bytes_sent, seen.bytes_received) {
         (0, _) => "could not even be sent the request".to_owned(),
         (_, 0) => "said nothing".to_owned(),
+        _ if seen.only_interim => {
+            format!("sent {}, and of the answer itself nothing", nothing_but(&seen).unwrap_or_default())
+        }
+        // Settings and acknowledgements answer nothing.
+        (_, bytes) if seen.spoken == Protocol::Http2 && seen.first_bytes.is_none() => {
+            format!(
+                "keeps the connection ({bytes} bytes of HTTP/2's own talk came) and said nothing in answer"
+            )
+        }
         (_, bytes) => format!("sent {bytes} bytes, which do not make a head,"),
     };
     let summary = format!("{} {said} for {waited} after {}", peer(&seen), asked(&seen));
@@ -54,7 +63,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         .behind(Behind::SILENCE)
         .next(format!("reqpath trace {} --max-time 60", reqpath_core::quoted(&seen.request.url())))
         .next(seen.curl());
-    Ok(match &seen.first_bytes {
+    Ok(match seen.first_bytes.as_ref().filter(|_| !seen.only_interim) {
         Some(bytes) => finding.error(bytes.clone()),
         None => finding,
     })

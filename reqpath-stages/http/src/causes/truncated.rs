@@ -2,7 +2,7 @@
 
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::met::{asked, capture, ended, peer, words};
+use super::met::{asked, capture, ended, interim, peer, words};
 use crate::evidence::{Closed, Coding, End, Exchange};
 
 cause! {
@@ -47,6 +47,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let closed = match seen.closed {
         Some(Closed::Fin) => "closed (FIN)",
         Some(Closed::Goaway) => "went away (GOAWAY)",
+        Some(Closed::StreamReset) => "gave up the stream (RST_STREAM, NO_ERROR)",
         _ => "ended the answer",
     };
     let summary = format!("{} {closed} {} of its answer to {}", peer(&seen), after(&seen), asked(&seen));
@@ -65,7 +66,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
 /// Where in the answer it ended.
 fn after(exchange: &Exchange) -> String {
     let Some(body) = &exchange.body else {
-        return format!("after {} bytes of the head", exchange.bytes_received);
+        let interim =
+            interim(exchange).map_or_else(String::new, |interim| format!(" and {interim} before it"));
+        return format!("after {} bytes of the head{interim}", exchange.bytes_received);
     };
     match (body.promised, body.coding) {
         (Some(promised), _) => format!("after {} of {promised} bytes", body.received),

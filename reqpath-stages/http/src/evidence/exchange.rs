@@ -52,8 +52,10 @@ pub enum End {
     TimedOut,
     /// What came is not HTTP, or malformed.
     Invalid,
-    /// The head is larger than what we read.
+    /// The head is larger than what we read, or what comes before it does not end.
     TooLarge,
+    /// The peer wants it asked in another version of HTTP (`HTTP_1_1_REQUIRED`).
+    OtherVersion,
     /// The peer closed before the answer was whole.
     Truncated,
     /// The peer reset after the head, before the answer was whole.
@@ -77,6 +79,7 @@ impl std::fmt::Display for End {
             Self::TimedOut => "no answer in time",
             Self::Invalid => "not HTTP",
             Self::TooLarge => "head too large",
+            Self::OtherVersion => "another version wanted",
             Self::Truncated => "cut short",
             Self::ResetMidBody => "reset midway",
             Self::Stalled => "not whole in time",
@@ -120,6 +123,34 @@ pub enum Coding {
     /// In a way this program does not know.
     #[serde(other)]
     Other,
+}
+
+/// Which of our limits a head met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitOf {
+    /// That on its bytes.
+    Bytes,
+    /// That on its lines.
+    Lines,
+    /// That on the bytes of whatever comes before it.
+    Before,
+    /// A limit this program does not know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// A limit of ours that an answer met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Met {
+    /// Which.
+    pub limit: LimitOf,
+    /// How much it allows.
+    pub most: u64,
 }
 
 /// The body of an answer: counted, and kept only where it tells something.
@@ -204,6 +235,15 @@ pub struct Exchange {
     /// Statuses of interim answers (1xx) that came before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub informational: Vec<u16>,
+    /// How many interim answers there were besides.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub informational_left_out: u32,
+    /// Whether whole interim answers, or empty lines, are all that came: not a byte of the answer itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub only_interim: bool,
+    /// The limit of ours that its head met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met: Option<Met>,
     /// Our clock when the head was complete, in seconds since 1970; to be compared with `Date`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_s: Option<i64>,
@@ -226,7 +266,8 @@ pub struct Exchange {
     /// The code of an HTTP/2 reset or GOAWAY: `INTERNAL_ERROR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub h2_code: Option<String>,
-    /// The first bytes received, escaped, where they made no answer.
+    /// The first bytes received, escaped, where they made no answer. Of HTTP/2, from the first frame on that
+    /// is more than talk about the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_bytes: Option<String>,
     /// Names of expected headers that were absent or had another value.
@@ -271,17 +312,29 @@ impl Exchange {
     /// The command that asks the same.
     #[must_use]
     pub fn curl(&self) -> String {
-        let flag = match self.spoken {
-            Protocol::Http2 if self.secured => " --http2",
-            Protocol::Http2 => " --http2-prior-knowledge",
-            _ => "",
-        };
+        let flag = self.curl_version();
         let method = match self.request.method() {
             "GET" => String::new(),
             "HEAD" => " -I".to_owned(),
             method => format!(" -X {method}"),
         };
         format!("curl -sv{flag}{method} -o /dev/null {}", self.curl_target())
+    }
+
+    /// The flag that has curl speak the same version, with a space before it.
+    pub(crate) fn curl_version(&self) -> &'static str {
+        match self.spoken {
+            Protocol::Http2 if self.secured => " --http2",
+            Protocol::Http2 => " --http2-prior-knowledge",
+            _ => "",
+        }
+    }
+
+    /// How many interim answers (1xx) came before.
+    #[must_use]
+    pub fn interim(&self) -> u32 {
+        let kept = u32::try_from(self.informational.len()).unwrap_or(u32::MAX);
+        kept.saturating_add(self.informational_left_out)
     }
 
     /// What a curl command ends in that asks the same of the same server: its place, where that is not

@@ -18,6 +18,8 @@ pub enum ReuseOutcome {
     Reset,
     /// It was sent, and nothing came back in time.
     Lost,
+    /// It could not be sent: the peer allows no further stream (HTTP/2).
+    NotSent,
     /// The peer announced that it would close.
     NotAllowed,
     /// There was no time left to wait so long.
@@ -94,6 +96,9 @@ impl Evidence for Reuse {
             ReuseOutcome::ClosedAfter => "closed without an answer",
             ReuseOutcome::Reset => "reset without an answer",
             ReuseOutcome::Lost => "no answer",
+            ReuseOutcome::NotSent => {
+                return format!("{idle}: not sent, for the peer allows no further stream");
+            }
             ReuseOutcome::NotAllowed => return "the peer closes after each answer".to_owned(),
             ReuseOutcome::NoTime => return format!("{idle}: no time to try"),
             ReuseOutcome::NoFirst => return format!("{idle}: the first request failed already"),

@@ -17,6 +17,8 @@ pub(super) struct How<'a> {
     pub(super) spoken: Protocol,
     /// Whether the head of the answer was complete.
     pub(super) head: bool,
+    /// Whether whole interim answers are all that came.
+    pub(super) only_interim: bool,
     /// Whether less of the body came than was promised.
     pub(super) short: bool,
     pub(super) wire: &'a Wire,
@@ -46,17 +48,26 @@ impl How<'_> {
         };
         let too_large = error.is_some_and(hyper::Error::is_parse_too_large) || oversized_h2(h2, received);
         let malformed = error.is_some_and(hyper::Error::is_parse) || h2.is_some_and(h2::Error::is_library);
+        let wants_1 = matches!(closed, Some(Closed::StreamReset | Closed::Goaway))
+            && h2.and_then(h2::Error::reason) == Some(h2::Reason::HTTP_1_1_REQUIRED);
         let end = match (self.head, closed) {
+            (false, _) if wants_1 => End::OtherVersion,
             (false, _) if too_large => End::TooLarge,
             (false, _) if malformed && received > 0 => End::Invalid,
             (false, Some(Closed::Rst | Closed::StreamReset)) => End::Reset,
             (false, Some(Closed::Goaway)) => End::Empty,
-            (false, Some(Closed::Fin)) if received == 0 || self.spoken == Protocol::Http2 => End::Empty,
+            (false, Some(Closed::Fin))
+                if received == 0 || self.spoken == Protocol::Http2 || self.only_interim =>
+            {
+                End::Empty
+            }
             (false, Some(Closed::Fin)) => End::Truncated,
             // It spoke before it was spoken to.
             (false, None) if received > 0 => End::Invalid,
             (false, _) => End::Failed,
             (true, Some(Closed::Rst | Closed::StreamReset)) => End::ResetMidBody,
+            // More than was promised: that the connection ended then as well is no loss.
+            (true, _) if malformed && !self.short => End::Invalid,
             (true, Some(_)) => End::Truncated,
             // A length that does not add up, or chunks that are none.
             (true, None) if self.short => End::Truncated,
@@ -80,6 +91,29 @@ fn oversized_h2(error: Option<&h2::Error>, received: u64) -> bool {
         Some(h2::Reason::PROTOCOL_ERROR) => error.is_reset() && received > MORE_THAN_A_MISTAKE,
         _ => false,
     })
+}
+
+/// The version and the status of an HTTP/1 answer whose head is not fit to be read, as far as its first bytes
+/// tell. Interim answers before it are left out.
+pub(super) fn status_line(bytes: &[u8]) -> Option<(Protocol, u16)> {
+    let mut rest = bytes;
+    loop {
+        rest = rest.trim_ascii_start();
+        let (version, after) = match rest.split_first_chunk::<9>()? {
+            (b"HTTP/1.1 ", after) => (Protocol::Http11, after),
+            (b"HTTP/1.0 ", after) => (Protocol::Http10, after),
+            _ => return None,
+        };
+        let (digits, after) = after.split_first_chunk::<3>()?;
+        let status: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        match (status, after.first()?) {
+            (200..=999, b' ' | b'\r' | b'\n') => return Some((version, status)),
+            (100..=199, b' ' | b'\r' | b'\n') => {}
+            _ => return None,
+        }
+        let end = after.windows(4).position(|four| four == b"\r\n\r\n")?;
+        rest = &after[end + 4..];
+    }
 }
 
 /// Bytes of the peer's, without what is ours to keep secret.

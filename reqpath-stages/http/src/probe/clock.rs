@@ -167,12 +167,12 @@ async fn date_over(
 ) -> Result<Result<String, String>, Error> {
     let request = request(target, cx, Form::Origin)?;
     let _permit = cx.permit(ContactKind::Request)?;
-    let (tap, wire) = tapped(dialled, false);
+    let (tap, wire) = tapped(dialled, Protocol::Http11, false);
     let Ok(mut line) = open(tap, Protocol::Http11, LIMITS).await else {
         return Ok(Err("the connection broke".to_owned()));
     };
     let asked = Exchange { request: Asked::of(target), ..Exchange::default() };
-    let mut flight = Flight::begin(cx, wire, until, asked, None);
+    let mut flight = Flight::begin(cx, wire, until, LIMITS, asked, None);
     exchange(&mut line, request, &mut flight, LIMITS).await;
     let seen = flight.take();
     Ok(match seen.headers.get("date") {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ahead::Ahead;
 use super::line::{Broken, Drive, Sent, both};
 use super::wire::{Ended, Tap, Wire};
-use crate::evidence::{End, FEW, Headers, TunnelAnswer, scrubber};
+use crate::evidence::{End, FEW, Headers, Protocol, TunnelAnswer, scrubber};
 
 /// A proxy's answer to CONNECT is short.
 const MOST_HEAD: usize = 64 << 10;
@@ -39,7 +39,7 @@ async fn ask(at: &Subject, cx: &Context, proxy: &Proxy, dialled: Dialled) -> Res
     let _permit = cx.permit(ContactKind::Request)?;
     let peer = dialled.peer;
     let at = &at.at_address(peer);
-    let wire = Wire::new(Instant::now(), false);
+    let wire = Wire::new(Instant::now(), false, Protocol::Http11);
     let record = cx.begin(
         at,
         TunnelAnswer {
@@ -72,7 +72,7 @@ async fn ask(at: &Subject, cx: &Context, proxy: &Proxy, dialled: Dialled) -> Res
         }
     };
     let mut connection = Connecting { connection: Some(connection), ended: false, error: None };
-    let response = match both(sender.send_request(request), &mut connection, || ()).await {
+    let response = match both(sender.send_request(request), &mut connection, || true).await {
         Ok(response) => response,
         Err(broken) => {
             asking.broken(&broken, cx, at);

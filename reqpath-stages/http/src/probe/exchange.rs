@@ -20,7 +20,18 @@ pub(crate) struct Limits {
     pub(crate) body: u64,
 }
 
+/// What may come before the head of an answer, in heads of the largest size: interim answers and, in HTTP/2,
+/// talk about the connection.
+const BEFORE_HEAD: usize = 4;
+/// As much may come of it whatever the largest size is.
+const LEAST_BEFORE_HEAD: usize = 64 << 10;
+
 impl Limits {
+    /// The most bytes that are read until the head of an answer is whole.
+    pub(crate) fn before_head(self) -> u64 {
+        self.header.saturating_mul(BEFORE_HEAD).max(LEAST_BEFORE_HEAD) as u64
+    }
+
     pub(crate) fn of(options: &HttpOptions) -> Self {
         Self { header: options.max_header, body: options.max_body }
     }
@@ -47,8 +58,8 @@ pub(crate) fn form(spoken: Protocol, through_proxy: bool) -> Form {
 }
 
 /// HTTP over a connection, and the wire beneath it.
-pub(crate) fn tapped(dialled: Dialled, ask_kernel: bool) -> (Tap, std::sync::Arc<Wire>) {
-    let wire = Wire::new(Instant::now(), ask_kernel);
+pub(crate) fn tapped(dialled: Dialled, spoken: Protocol, ask_kernel: bool) -> (Tap, std::sync::Arc<Wire>) {
+    let wire = Wire::new(Instant::now(), ask_kernel, spoken);
     (Tap::new(dialled.connection, wire.clone()), wire)
 }
 
@@ -73,6 +84,9 @@ pub(crate) async fn exchange(
         Err(broken) => return flight.broken(broken),
     };
     flight.head(&response);
+    if flight.switched_unasked() {
+        return flight.whole(End::Invalid);
+    }
     // HTTP/1 heads are bounded while they are read; HTTP/2 hands them over in one piece, up to a limit above ours.
     if head_size(&response) > limits.header {
         return flight.whole(End::TooLarge);

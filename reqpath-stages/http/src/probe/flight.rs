@@ -11,12 +11,13 @@ use hyper::ext::ReasonPhrase;
 use reqpath_core::{Context, Expectation, Micros, Recording, Subject, Target, escape};
 use tokio::time::Instant;
 
-use super::broken::{How, Told, scrubbed, words};
-use super::line::{Broken, Sent};
+use super::broken::{How, Told, scrubbed, status_line, words};
+use super::exchange::Limits;
+use super::line::{Broken, MOST_LINES, Sent};
 use super::progress::{BODY_START, Progress, SEARCHED};
 use super::reuse::figures;
 use super::wire::Wire;
-use crate::evidence::{End, Exchange, FEW, Headers, Protocol, scrubber};
+use crate::evidence::{Closed, End, Exchange, FEW, Headers, LimitOf, Met, Protocol, scrubber};
 
 /// How many samples keep their headers in full: the first show what there is, thousands fill the memory.
 const IN_FULL: u32 = 32;
@@ -32,15 +33,23 @@ pub(crate) struct Flight {
     /// The wire's clock at that moment.
     offset: Micros,
     deadline: Instant,
+    limits: Limits,
     exchange: Held,
     /// What the exchange is about, where it is recorded.
     at: Option<Subject>,
     body: Option<Progress>,
     told_sent: bool,
-    /// Statuses of interim answers, where they are listened for.
-    interim: Option<Arc<Mutex<Vec<u16>>>>,
+    /// Interim answers, where they are listened for.
+    interim: Option<Arc<Mutex<Interim>>>,
     /// Where a redirect points, as it came: it may hold secrets, and is not evidence.
     location: Option<String>,
+}
+
+/// Interim answers: the statuses of the first, and how many there were besides.
+#[derive(Default)]
+struct Interim {
+    statuses: Vec<u16>,
+    left_out: u32,
 }
 
 /// An exchange, filled in where it will stay: moving it about costs more than it does.
@@ -75,6 +84,7 @@ impl Flight {
         cx: &Context,
         wire: Arc<Wire>,
         deadline: Instant,
+        limits: Limits,
         exchange: Exchange,
         at: Option<Subject>,
     ) -> Self {
@@ -90,6 +100,7 @@ impl Flight {
             began,
             offset,
             deadline,
+            limits,
             exchange,
             at,
             body: None,
@@ -101,12 +112,14 @@ impl Flight {
 
     /// Listens for interim answers (1xx) to a request.
     pub(crate) fn listen(&mut self, request: &mut Request<Sent>) {
-        let interim = Arc::new(Mutex::new(Vec::new()));
+        let interim = Arc::new(Mutex::new(Interim::default()));
         self.interim = Some(interim.clone());
         hyper::ext::on_informational(request, move |answer| {
             let mut interim = interim.lock().unwrap_or_else(PoisonError::into_inner);
-            if interim.len() < MOST_INTERIM {
-                interim.push(answer.status().as_u16());
+            if interim.statuses.len() < MOST_INTERIM {
+                interim.statuses.push(answer.status().as_u16());
+            } else {
+                interim.left_out = interim.left_out.saturating_add(1);
             }
         });
     }
@@ -126,14 +139,27 @@ impl Flight {
         self.location.as_deref()
     }
 
-    /// Called whenever the connection may have moved.
-    pub(crate) fn watch(&mut self) {
+    /// Called whenever the connection may have moved and the head is not there yet. Says whether to wait on.
+    pub(crate) fn watch(&mut self) -> bool {
         if !self.told_sent && self.wire.sent() > 0 {
             self.told_sent = true;
             if self.at.is_some() {
                 self.cx.sent();
             }
         }
+        !self.too_much()
+    }
+
+    /// Whether more came than belongs before the head of an answer, and no head.
+    fn too_much(&self) -> bool {
+        self.body.is_none() && self.wire.received() > self.limits.before_head()
+    }
+
+    /// Whether the answer switches to another protocol (101) without having been asked to (RFC 9110, 15.2.2).
+    pub(crate) fn switched_unasked(&self) -> bool {
+        let asked =
+            || self.exchange.request.target().is_some_and(|target| target.header("upgrade").is_some());
+        self.exchange.status == Some(101) && !asked()
     }
 
     /// The head of the answer is there.
@@ -212,25 +238,74 @@ impl Flight {
 
     /// The answer is whole, or as much of it as we read.
     pub(crate) fn whole(&mut self, end: End) -> End {
-        if end == End::Complete {
-            self.exchange.body_us = Some(self.since(Instant::now()));
+        let mut end = end;
+        if end == End::Complete && self.given_up() {
+            // The library takes it for an early end (RFC 9113, 8.1), which the peer never said it was.
+            self.exchange.closed = Some(Closed::StreamReset);
+            self.exchange.h2_code = Some(format!("{:?}", h2::Reason::NO_ERROR));
+            end = End::Truncated;
+        }
+        match end {
+            End::Complete => self.exchange.body_us = Some(self.since(Instant::now())),
+            End::TooLarge => self.exchange.met = Some(self.met()),
+            _ => {}
         }
         self.settle(end)
     }
 
+    /// Whether the peer reset the stream without error and without having said that the answer was whole.
+    fn given_up(&self) -> bool {
+        let frames = self.wire.frames_read();
+        let whole =
+            self.body.as_ref().is_none_or(Progress::is_all) || self.exchange.request.method() == "HEAD";
+        frames.reset && !frames.ended && !whole
+    }
+
+    /// Which limit a head that is too large met.
+    fn met(&self) -> Met {
+        let (limit, most) = match self.wire.received() {
+            _ if self.too_much() => (LimitOf::Before, self.limits.before_head()),
+            // Only lines are counted besides.
+            received if received <= self.limits.header as u64 => (LimitOf::Lines, MOST_LINES as u64),
+            _ => (LimitOf::Bytes, self.limits.header as u64),
+        };
+        Met { limit, most }
+    }
+
     /// The connection broke.
     pub(crate) fn broken(&mut self, broken: Broken) -> End {
+        let frames = self.wire.frames_read();
+        if let Some(body) = &mut self.body {
+            // What breaks the rules is not handed over, and came all the same.
+            body.at_least(frames.data);
+        }
+        if broken.is_none() && self.too_much() {
+            return self.whole(End::TooLarge);
+        }
+        let only_interim = self.only_interim();
         let how = How {
             spoken: self.exchange.spoken,
+            only_interim,
             head: self.body.is_some(),
             short: self.body.as_ref().is_some_and(Progress::is_short),
             wire: &self.wire,
         };
         let Told { end, closed, h2_code } = how.classify(broken.as_ref());
+        if end == End::TooLarge {
+            self.exchange.met = Some(self.met());
+        }
         self.exchange.closed = closed;
         self.exchange.h2_code = h2_code;
         self.exchange.error = broken.as_ref().map(|error| words(error, &self.exchange));
         self.settle(end)
+    }
+
+    /// Whether all that came of HTTP/1 are whole heads, none of which was the answer's.
+    fn only_interim(&self) -> bool {
+        self.exchange.spoken != Protocol::Http2
+            && self.body.is_none()
+            && self.wire.received() > 0
+            && self.wire.at_head_end()
     }
 
     /// Says how it ended. A second end changes nothing.
@@ -256,11 +331,15 @@ impl Flight {
         let (request_sent, first_byte) =
             (self.on_wire(self.wire.last_write()), self.on_wire(self.wire.first_read()));
         let ended = self.since(now);
+        let only_interim = self.only_interim();
         let exchange = &mut *self.exchange;
         if let Some(interim) = self.interim.take() {
-            exchange.informational =
-                std::mem::take(&mut interim.lock().unwrap_or_else(PoisonError::into_inner));
+            let interim = std::mem::take(&mut *interim.lock().unwrap_or_else(PoisonError::into_inner));
+            exchange.informational = interim.statuses;
+            exchange.informational_left_out = interim.left_out;
         }
+        exchange.only_interim =
+            only_interim && matches!(end, None | Some(End::Empty | End::Reset | End::TimedOut | End::Failed));
         exchange.end = end;
         exchange.ended_us = Some(ended);
         exchange.bytes_sent = self.wire.sent();
@@ -271,8 +350,20 @@ impl Flight {
             Protocol::Http2 => exchange.headers_us,
             _ => first_byte,
         };
-        if exchange.status.is_none() && exchange.bytes_received > 0 {
-            exchange.first_bytes = Some(scrubbed(exchange, &self.wire.first_bytes()));
+        // Settings and the like answer nothing, unless it is they that break the rules.
+        let talk = exchange.spoken == Protocol::Http2
+            && end != Some(End::Invalid)
+            && !self.wire.frames_read().more_than_talk;
+        if exchange.status.is_none() && exchange.bytes_received > 0 && !talk {
+            let bytes = self.wire.first_bytes();
+            exchange.first_bytes = Some(scrubbed(exchange, &bytes));
+            if let (Some(End::Invalid | End::TooLarge), true) = (end, exchange.spoken != Protocol::Http2)
+                && let Some((version, status)) = status_line(&bytes)
+            {
+                (exchange.version, exchange.status) = (Some(version), Some(status));
+                // The phrase may be what is wrong.
+                exchange.reason = Some(String::new());
+            }
         }
         let Some(mut body) = self.body.take() else { return };
         if !matches!(end, Some(End::Complete | End::Limit)) {

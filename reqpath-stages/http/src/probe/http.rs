@@ -97,9 +97,10 @@ impl Stage for Http {
             ..Exchange::default()
         };
         let looks = self.options.side_looks;
-        let (tap, wire) = tapped(dialled, looks);
+        let (tap, wire) = tapped(dialled, spoken, looks);
         // Declared before the line, so that the connection is gone when the flight ends.
-        let mut flight = Flight::begin(cx, wire.clone(), cx.deadline(), asked, Some(at.at_address(peer)));
+        let mut flight =
+            Flight::begin(cx, wire.clone(), cx.deadline(), limits, asked, Some(at.at_address(peer)));
         if looks {
             flight.listen(&mut request);
         }

@@ -63,6 +63,8 @@ impl Line {
         let (sender, connection) = http1::Builder::new()
             .max_header_size(max_header)
             .max_headers(MOST_LINES)
+            // RFC 9112, 5.2: a user agent has to take them as if they were in one line.
+            .allow_obsolete_multiline_headers_in_responses(true)
             .max_buf_size(max_header.saturating_add(8192).max(LEAST_BUFFER))
             .handshake(TokioIo::new(tap))
             .await?;
@@ -81,11 +83,11 @@ impl Line {
         Ok(Self::Two(sender, Two { connection, nursery, chores, error: None }))
     }
 
-    /// Sends a request and waits for the head of its answer; `watch` sees every step.
+    /// Sends a request and waits for the head of its answer; `watch` sees every step, and says whether to wait on.
     pub(crate) async fn ask(
         &mut self,
         request: Request<Sent>,
-        watch: impl FnMut(),
+        watch: impl FnMut() -> bool,
     ) -> Result<Response<Incoming>, Broken> {
         match self {
             Self::One(sender, one) => both(sender.send_request(request), one, watch).await,
@@ -105,8 +107,8 @@ impl Line {
     pub(crate) async fn frame(&mut self, body: &mut Incoming) -> Option<Result<Frame<Bytes>, Broken>> {
         let next = async { Pin::new(body).frame().await.transpose() };
         match self {
-            Self::One(_, one) => both(next, one, || ()).await,
-            Self::Two(_, two) => both(next, two, || ()).await,
+            Self::One(_, one) => both(next, one, || true).await,
+            Self::Two(_, two) => both(next, two, || true).await,
         }
         .transpose()
     }
@@ -114,8 +116,8 @@ impl Line {
     /// Waits until another request may be sent; an error where it never may.
     pub(crate) async fn ready(&mut self) -> Result<(), Broken> {
         match self {
-            Self::One(sender, one) => both(sender.ready(), one, || ()).await,
-            Self::Two(sender, two) => both(sender.ready(), two, || ()).await,
+            Self::One(sender, one) => both(sender.ready(), one, || true).await,
+            Self::Two(sender, two) => both(sender.ready(), two, || true).await,
         }
     }
 }
@@ -182,22 +184,22 @@ impl std::fmt::Debug for Two {
     }
 }
 
-/// What a connection broke with; nothing where it went without a word.
+/// What a connection broke with; nothing where it went without a word, or was not waited for any longer.
 pub(crate) type Broken = Option<hyper::Error>;
 
-/// Waits for an outcome while the connection it depends on is driven.
+/// Waits for an outcome while the connection it depends on is driven, and while `watch` says so.
 pub(crate) async fn both<T>(
     outcome: impl Future<Output = Result<T, hyper::Error>>,
     connection: &mut impl Drive,
-    mut watch: impl FnMut(),
+    mut watch: impl FnMut() -> bool,
 ) -> Result<T, Broken> {
     let mut outcome = pin!(outcome);
     let result = std::future::poll_fn(|cx| {
         let ended = connection.drive(cx).is_ready();
-        watch();
+        let enough = !watch();
         match outcome.as_mut().poll(cx) {
             // The connection ended and told nobody why: the outcome will never come.
-            Poll::Pending if ended => Poll::Ready(None),
+            Poll::Pending if ended || enough => Poll::Ready(None),
             polled => polled.map(Some),
         }
     })

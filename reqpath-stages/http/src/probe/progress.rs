@@ -72,6 +72,16 @@ impl Progress {
         self.promised.is_some_and(|promised| self.received < promised)
     }
 
+    /// Whether as much came as was promised, where anything was.
+    pub(super) fn is_all(&self) -> bool {
+        self.promised.is_some() && !self.is_short()
+    }
+
+    /// So much came, by another count.
+    pub(super) fn at_least(&mut self, received: u64) {
+        self.received = self.received.max(received);
+    }
+
     /// Whether the part that was kept holds a text.
     pub(super) fn holds(&self, text: &str) -> bool {
         let text = text.as_bytes();

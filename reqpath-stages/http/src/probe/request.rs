@@ -1,7 +1,10 @@
 //! The request as it is sent.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, Entry, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, USER_AGENT,
+};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, Uri, Version};
 use reqpath_core::{Context, Error, Scheme, Target};
@@ -42,7 +45,8 @@ pub(crate) fn request_as(
 ) -> Result<Request<Sent>, Error> {
     let method = Method::from_bytes(target.method().as_bytes()).map_err(|error| unfit("method", error))?;
     // Exactly what is added below: a map that has room for more is of the next size.
-    let ours = OURS + usize::from(target.user_info().is_some());
+    let no_body = target.body().is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH);
+    let ours = OURS + usize::from(target.user_info().is_some()) + usize::from(no_body);
     let mut headers = HeaderMap::with_capacity(ours + target.headers().len());
     for header in target.headers() {
         let name =
@@ -64,6 +68,11 @@ pub(crate) fn request_as(
             value.set_sensitive(true);
             Ok(value)
         })?;
+    }
+    // RFC 9110, 8.6: these methods give a body its meaning, and some servers refuse (411) what does not say
+    // that there is none.
+    if no_body && !headers.contains_key(TRANSFER_ENCODING) {
+        add(&mut headers, CONTENT_LENGTH, || Ok(HeaderValue::from_static("0")))?;
     }
     let uri = uri(target, form, &mut headers)?;
     let body = target.body();

@@ -61,8 +61,11 @@ impl First {
         };
         Self {
             took: exchange.ended_us.unwrap_or_default().duration(),
-            // A body that ends with the connection ends the connection.
-            closes: closes || exchange.end != Some(End::Complete) || until_close(exchange),
+            // A body that ends with the connection ends the connection, and so does another protocol.
+            closes: closes
+                || exchange.end != Some(End::Complete)
+                || exchange.status == Some(101)
+                || until_close(exchange),
             timeout_s: announced(&exchange.headers, "timeout"),
             max: announced(&exchange.headers, "max"),
         }
@@ -129,7 +132,7 @@ impl Looks {
             return Ok(());
         };
         let spoken = super::exchange::version(self.version, &dialled, false);
-        let (tap, wire) = tapped(dialled, true);
+        let (tap, wire) = tapped(dialled, spoken, true);
         let Ok(mut line) = open(tap, spoken, self.limits).await else {
             record.finish();
             return Ok(());
@@ -166,7 +169,7 @@ impl Looks {
         let until = (Instant::now() + patience).min(self.cx.trace_deadline() - MARGIN);
         let entered_at = self.cx.endpoint().map(ToString::to_string);
         let asked = Exchange { request: Asked::of(target), entered_at, spoken, ..Exchange::default() };
-        let mut flight = Flight::begin(&self.cx, wire.clone(), until, asked, None);
+        let mut flight = Flight::begin(&self.cx, wire.clone(), until, self.limits, asked, None);
         let ended = timeout_at(until, exchange(line, request, &mut flight, self.limits)).await;
         Ok(ended.is_ok().then(|| flight.take()))
     }
@@ -195,13 +198,18 @@ impl Looks {
             record.finish();
             return Ok(());
         }
-        // What stands there should looking end here: it was sent, and nothing came.
-        record.outcome = ReuseOutcome::Lost;
+        let two = spoken == Protocol::Http2;
+        // What stands there should looking end here: it was sent, and nothing came. Of HTTP/2 the wire has to
+        // say whether it was: a peer may allow no further stream.
+        record.outcome = if two { ReuseOutcome::NotSent } else { ReuseOutcome::Lost };
         wire.begin_again();
         let sent = Instant::now();
         let patience = PATIENCE.max(first.took * 10);
         let second = self.send(line, wire, spoken, patience).await?;
         record.took_us = Some(Micros::from(sent.elapsed()));
+        if two && wire.frames_written().heads > 0 {
+            record.outcome = ReuseOutcome::Lost;
+        }
         if let Some(second) = second {
             record.outcome = outcome(&second, wire);
             record.status = second.status;

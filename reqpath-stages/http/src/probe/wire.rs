@@ -1,19 +1,28 @@
 //! What passes over a connection, counted without being in its way.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use reqpath_core::{Connection, KernelInfo, Micros};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::frames::{Frames, Told};
+use crate::evidence::Protocol;
+
 /// How many bytes received are kept, to say what it is when it is not HTTP.
 const KEPT: usize = 256;
-/// The type of an HTTP/2 frame that says that the peer is going away.
-const GOAWAY: u8 = 7;
+/// How many bytes are read in a row before the clock is given its turn.
+///
+/// A peer that never pauses would otherwise be read on and on: the runtime looks at its timers only once
+/// nothing is ready, or after far more reads than a deadline can wait for.
+const TURN: usize = 64 << 10;
+/// The end of an HTTP/1 head: an empty line.
+const HEAD_END: [u8; 4] = *b"\r\n\r\n";
 
 /// What passed over a connection, shared between the connection and whoever watches it.
 ///
@@ -27,9 +36,11 @@ pub(crate) struct Wire {
     last_write: AtomicU64,
     first_read: AtomicU64,
     ended: AtomicU8,
-    /// Whether a GOAWAY came, were this HTTP/2.
-    leaving: AtomicBool,
+    /// The last four bytes received.
+    tail: AtomicU32,
     start: Mutex<Start>,
+    /// What passes as HTTP/2, where that is spoken.
+    two: Option<Mutex<Two>>,
     /// The first error that wraps another: an alert of TLS, for one.
     failure: Mutex<Option<io::Error>>,
     /// Whether the kernel is asked for its figures when the connection goes.
@@ -43,6 +54,13 @@ struct Start {
     length: usize,
 }
 
+/// HTTP/2 in both directions.
+#[derive(Debug)]
+struct Two {
+    read: Frames,
+    written: Frames,
+}
+
 /// How the connection ended under us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -52,8 +70,18 @@ pub(crate) enum Ended {
     Failed,
 }
 
+impl Start {
+    /// Keeps as much of this as there is room for.
+    fn keep(&mut self, bytes: &[u8]) {
+        let to = KEPT.min(self.length + bytes.len());
+        self.bytes[self.length..to].copy_from_slice(&bytes[..to - self.length]);
+        self.length = to;
+    }
+}
+
 impl Wire {
-    pub(crate) fn new(epoch: Instant, ask_kernel: bool) -> Arc<Self> {
+    pub(crate) fn new(epoch: Instant, ask_kernel: bool, spoken: Protocol) -> Arc<Self> {
+        let two = || Mutex::new(Two { read: Frames::default(), written: Frames::of_client() });
         Arc::new(Self {
             epoch,
             sent: AtomicU64::new(0),
@@ -61,8 +89,9 @@ impl Wire {
             last_write: AtomicU64::new(0),
             first_read: AtomicU64::new(0),
             ended: AtomicU8::new(0),
-            leaving: AtomicBool::new(false),
+            tail: AtomicU32::new(0),
             start: Mutex::new(Start { bytes: [0; KEPT], length: 0 }),
+            two: (spoken == Protocol::Http2).then(two),
             failure: Mutex::new(None),
             ask_kernel,
             kernel: OnceLock::new(),
@@ -75,6 +104,10 @@ impl Wire {
             counter.store(0, Relaxed);
         }
         self.start().length = 0;
+        if let Some(mut two) = self.two() {
+            two.read.begin_again();
+            two.written.begin_again();
+        }
     }
 
     pub(crate) fn epoch(&self) -> Instant {
@@ -108,7 +141,23 @@ impl Wire {
 
     /// Whether an HTTP/2 peer said that it is going away. Said in good order, it is no error to anybody else.
     pub(crate) fn leaving(&self) -> bool {
-        self.leaving.load(Relaxed)
+        self.frames_read().leaving
+    }
+
+    /// What the frames of an HTTP/2 peer said; nothing where HTTP/1 is spoken.
+    pub(super) fn frames_read(&self) -> Told {
+        self.two().map(|two| two.read.told()).unwrap_or_default()
+    }
+
+    /// What our own frames said, likewise.
+    pub(super) fn frames_written(&self) -> Told {
+        self.two().map(|two| two.written.told()).unwrap_or_default()
+    }
+
+    /// Whether what was received of HTTP/1 ends where a head ends, with line ends as the RFC has them or bare.
+    pub(super) fn at_head_end(&self) -> bool {
+        let tail = self.tail.load(Relaxed).to_be_bytes();
+        tail == HEAD_END || tail.ends_with(b"\n\n")
     }
 
     /// The first error that wraps another, for those who know what lies beneath.
@@ -132,10 +181,18 @@ impl Wire {
         Micros::from(self.epoch.elapsed()).0.max(1)
     }
 
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(&self, result: Poll<io::Result<usize>>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         result.map(|result| {
             let written = result.map_err(|error| self.failed(error))?;
             add(&self.sent, written);
+            if let Some(mut two) = self.two() {
+                let mut left = written;
+                for slice in slices {
+                    let part = &slice[..slice.len().min(left)];
+                    left -= part.len();
+                    two.written.pass(part, |_, _, _| ());
+                }
+            }
             self.last_write.store(self.now(), Relaxed);
             Ok(written)
         })
@@ -147,19 +204,41 @@ impl Wire {
             return;
         }
         let before = add(&self.received, bytes.len());
-        if holds_goaway(bytes) {
-            self.leaving.store(true, Relaxed);
-        }
         if before == 0 {
             self.first_read.store(self.now(), Relaxed);
         }
-        if before < KEPT as u64 {
-            let mut start = self.start();
-            let from = start.length;
-            let to = KEPT.min(from + bytes.len());
-            start.bytes[from..to].copy_from_slice(&bytes[..to - from]);
-            start.length = to;
+        if let Some(mut two) = self.two() {
+            self.read_frames(&mut two.read, bytes);
+            return;
         }
+        let last = &bytes[bytes.len().saturating_sub(4)..];
+        let tail = last.iter().fold(self.tail.load(Relaxed), |tail, byte| tail << 8 | u32::from(*byte));
+        self.tail.store(tail, Relaxed);
+        if before < KEPT as u64 {
+            self.start().keep(bytes);
+        }
+    }
+
+    /// Of frames, those are kept that tell something: from the first on that is more than talk about the
+    /// connection; until one comes, the last.
+    fn read_frames(&self, frames: &mut Frames, bytes: &[u8]) {
+        let mut start = self.start();
+        let mut kept = 0;
+        let mut more = frames.told().more_than_talk;
+        frames.pass(bytes, |header, at, talk| {
+            // What belongs to the first frame of more than talk, and to all behind it, is kept in one piece.
+            if !more {
+                start.length = 0;
+                start.keep(header);
+                kept = at;
+                more = !talk;
+            }
+        });
+        start.keep(&bytes[kept..]);
+    }
+
+    fn two(&self) -> Option<std::sync::MutexGuard<'_, Two>> {
+        self.two.as_ref().map(|two| two.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes a failure, and gives the error that is to be passed on.
@@ -194,23 +273,6 @@ impl Wire {
     }
 }
 
-/// Whether these bytes, from the start of a frame on, hold a GOAWAY (RFC 9113, 6.8).
-///
-/// Anything else than HTTP/2 ends the walk at once: its first bytes announce a frame longer than they are.
-fn holds_goaway(mut bytes: &[u8]) -> bool {
-    while let Some((&[a, b, c, kind, flags, s1, s2, s3, s4], rest)) = bytes.split_first_chunk::<9>() {
-        let length = u32::from_be_bytes([0, a, b, c]);
-        if kind == GOAWAY && flags == 0 && length >= 8 && [s1, s2, s3, s4] == [0; 4] {
-            return true;
-        }
-        let Some(next) = usize::try_from(length).ok().and_then(|length| rest.get(length..)) else {
-            return false;
-        };
-        bytes = next;
-    }
-    false
-}
-
 fn time(counter: &AtomicU64) -> Option<Micros> {
     match counter.load(Relaxed) {
         0 => None,
@@ -231,11 +293,13 @@ pub(crate) struct Tap {
     /// Present until it is taken out.
     connection: Option<Box<dyn Connection>>,
     wire: Arc<Wire>,
+    /// How many bytes were read since the connection had nothing more, or the clock its turn.
+    in_a_row: usize,
 }
 
 impl Tap {
     pub(crate) fn new(connection: Box<dyn Connection>, wire: Arc<Wire>) -> Self {
-        Self { connection: Some(connection), wire }
+        Self { connection: Some(connection), wire, in_a_row: 0 }
     }
 
     /// The connection itself.
@@ -269,11 +333,21 @@ impl AsyncRead for Tap {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.in_a_row >= TURN {
+            self.in_a_row = 0;
+            // Woken once the runtime has looked at its timers.
+            ready!(pin!(tokio::task::yield_now()).poll(cx));
+        }
         let before = buffer.filled().len();
         let room = buffer.remaining();
         let result = self.connection()?.poll_read(cx, buffer);
+        if result.is_pending() {
+            self.in_a_row = 0;
+        }
         if room > 0 && matches!(result, Poll::Ready(Ok(()))) {
-            self.wire.read(&buffer.filled()[before..]);
+            let read = &buffer.filled()[before..];
+            self.in_a_row += read.len();
+            self.wire.read(read);
         }
         result.map_err(|error| self.wire.failed(error))
     }
@@ -282,7 +356,7 @@ impl AsyncRead for Tap {
 impl AsyncWrite for Tap {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = self.connection()?.poll_write(cx, bytes);
-        self.wire.wrote(result)
+        self.wire.wrote(result, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -291,7 +365,7 @@ impl AsyncWrite for Tap {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = self.connection()?.poll_write_vectored(cx, slices);
-        self.wire.wrote(result)
+        self.wire.wrote(result, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -304,33 +378,5 @@ impl AsyncWrite for Tap {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection()?.poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u8::try_from(payload.len()).unwrap();
-        [&[0, 0, length, kind, 0, 0, 0, 0, stream], payload].concat()
-    }
-
-    #[test]
-    fn a_goaway_is_seen_wherever_it_stands_among_frames() {
-        let goaway = frame(GOAWAY, 0, &[0; 8]);
-        let (answer, ping) = (frame(0, 1, b"hello"), frame(6, 0, &[7; 8]));
-        for bytes in
-            [goaway.clone(), [answer.clone(), goaway.clone()].concat(), [goaway.clone(), ping].concat()]
-        {
-            assert!(holds_goaway(&bytes), "{bytes:?}");
-        }
-        for bytes in
-            [answer.clone(), frame(0, 1, &goaway), b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), goaway[..8].to_vec()]
-        {
-            assert!(!holds_goaway(&bytes), "{bytes:?}");
-        }
-        // A frame without a payload takes the walk on, and an endless row of them ends with the bytes.
-        assert!(!holds_goaway(&vec![0; 9000]));
     }
 }
