@@ -6,7 +6,7 @@ mod common;
 
 use common::{Place, run};
 use reqpath_client::{ClientOptions, Environment, HostsFile, Limits};
-use reqpath_core::{Report, Role, Verdict};
+use reqpath_core::{ByProxy, Report, Role, Trial, Verdict};
 
 fn seen<E: reqpath_core::Evidence>(report: &Report) -> Vec<&E> {
     report.observations.iter().filter_map(reqpath_core::Observation::get::<E>).collect()
@@ -47,6 +47,21 @@ fn the_proxy_is_the_destination_and_the_control_goes_past_it() {
     let json = serde_json::to_string(&report).unwrap();
     for secret in ["p%40ss", "p@ss", "bWU6cEBzcw"] {
         assert!(!json.contains(secret), "{secret} in {json}");
+    }
+}
+
+#[test]
+fn each_trial_says_how_the_proxy_was_to_take_it_on() {
+    let by_proxy = |list: &str, url: &str| {
+        let place = Place::with(&[("all_proxy", "http://127.0.0.9:3128"), ("no_proxy", list)]);
+        let (report, _) = run(place, ClientOptions::default(), url);
+        seen::<Trial>(&report).iter().map(|trial| (trial.role, trial.by_proxy)).collect::<Vec<_>>()
+    };
+    for (url, how) in
+        [("http://api.example/", ByProxy::Relayed), ("https://api.example/", ByProxy::Tunnelled)]
+    {
+        assert_eq!(by_proxy("", url), [(Role::Fresh, Some(how)), (Role::Direct, None)], "{url}");
+        assert!(by_proxy("example", url).iter().all(|(_, by)| by.is_none()), "{url}");
     }
 }
 

@@ -73,6 +73,26 @@ pub struct NearMiss {
     pub why: String,
 }
 
+impl ProxyInForce {
+    /// The host its URL names: a name, or an address without brackets.
+    ///
+    /// ```
+    /// let proxy: reqpath_client::ProxyInForce =
+    ///     serde_json::from_str(r#"{"variable": "http_proxy", "url": "http://[2001:db8::3]:3128"}"#)?;
+    /// assert_eq!(proxy.host(), "2001:db8::3");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
+        match authority.strip_prefix('[').and_then(|bracketed| bracketed.split_once(']')) {
+            Some((address, _)) => address,
+            None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+        }
+    }
+}
+
 impl Setting {
     pub(crate) fn new(name: &str, value: String) -> Self {
         Self { name: name.to_owned(), value }

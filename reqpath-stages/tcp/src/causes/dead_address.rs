@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use reqpath_client::Environment;
 use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Scope, Seen, Subject, cause};
 
 use crate::evidence::{Attempt, Death, Outcome};
@@ -82,12 +83,20 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     }
     let count = peers.iter().filter(|other| connected(other)).count();
     let words = dead.words().unwrap_or_default();
-    let summary = format!("{peer} does not serve ({words}); of {} addresses {count} answered", peers.len());
+    let mut summary =
+        format!("{peer} does not serve ({words}); of {} addresses {count} answered", peers.len());
+    let through = dead.subject().sample().map(|sample| at.whole_leg().at_sample(sample));
+    let environment = through.and_then(|sample| case.of::<Environment>(&sample).next());
+    let proxy = environment.as_ref().and_then(|environment| environment.proxy.as_ref());
+    if let Some(proxy) = proxy {
+        summary.push_str(&format!(", all of the proxy {}", proxy.url));
+    }
+    let name = proxy.map_or(case.target().host(), |proxy| proxy.host());
     Ok(Finding::new(at, dead, summary)
         .citing(alive)
         .error(words)
         .next(format!("nc -vz {} {}", peer.ip(), peer.port()))
-        .next(format!("dig +short {} {}", case.target().host(), if peer.0.is_ipv4() { "A" } else { "AAAA" })))
+        .next(format!("dig +short {name} {}", if peer.0.is_ipv4() { "A" } else { "AAAA" })))
 }
 
 /// The IP version of this address, where none of its addresses answers and one of the other's does.
