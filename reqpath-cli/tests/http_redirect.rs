@@ -109,6 +109,18 @@ fn a_circle_is_named_by_its_round_and_a_long_way_by_its_length() {
 }
 
 #[test]
+fn where_none_may_be_followed_one_is_one_too_many() {
+    let server = serving(|_: &Request| Reply::redirect(302, "/there"));
+    let run = ask(&server, "/", &["--max-redirs", "0"]);
+    run.assert_died(LOOP);
+    assert!(summary(&run).starts_with("more than 0 redirects ("), "{}", summary(&run));
+    // Where they are not to be followed, one is the answer; and where there is none, nothing is too many.
+    trace(["--max-redirs", "0", &server.url("/")]).assert_reached();
+    ask(&serving(|_: &Request| Reply::ok("here")), "/", &["--max-redirs", "0"]).assert_reached();
+    assert_eq!(server.request_count(), 1 + 2, "the answer is asked for once more on its connection");
+}
+
+#[test]
 fn a_circle_that_uses_up_the_time_is_one_too() {
     let slowly = |request: &Request| Reply::redirect(302, &request.target).delay(Duration::from_millis(150));
     let run = ask(&serving(slowly), "/", &["--max-time", "1.5"]);

@@ -64,6 +64,8 @@ struct Inner {
     expect: Expectation,
     max_time: Option<Micros>,
     max_redirects: u32,
+    /// Whether redirects are followed, be it none at all.
+    follows_redirects: bool,
     /// Whether a redirect leaves the method as it is.
     keeps_method: bool,
     trail: Trail,
@@ -141,6 +143,7 @@ impl Target {
             expect: Expectation::default(),
             max_time: None,
             max_redirects: 0,
+            follows_redirects: false,
             keeps_method: false,
             trail: Trail::default(),
             flags: Vec::new(),
@@ -257,10 +260,17 @@ impl Target {
         self.0.max_time
     }
 
-    /// How many redirects are followed; 0 means they are only recorded.
+    /// How many redirects are followed; 0 means they are only recorded, unless they are to be
+    /// [followed](Self::follows_redirects).
     #[must_use]
     pub fn max_redirects(&self) -> u32 {
         self.0.max_redirects
+    }
+
+    /// Whether a redirect is to be followed, so that one more than may be is a death, and not the answer.
+    #[must_use]
+    pub fn follows_redirects(&self) -> bool {
+        self.0.follows_redirects || self.0.max_redirects > 0
     }
 
     /// Whether a redirect leaves the method as it is, a POST too: the caller named it for every request.

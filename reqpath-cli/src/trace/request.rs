@@ -39,7 +39,7 @@ pub(super) fn target(arguments: &TraceArguments, file: Option<&PathFile>) -> Res
         builder = builder.body(body);
     }
     if request.location {
-        builder = builder.max_redirects(request.max_redirs);
+        builder = builder.max_redirects(request.max_redirs).follows_redirects(true);
     }
     if let Some(max_time) = arguments.time.max_time() {
         builder = builder.max_time(max_time);

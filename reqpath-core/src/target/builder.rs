@@ -77,10 +77,17 @@ impl TargetBuilder {
         self
     }
 
-    /// How many redirects to follow.
+    /// How many redirects to follow; 0 records them only, unless they are to be [followed](Self::follows_redirects).
     #[must_use]
     pub fn max_redirects(mut self, most: u32) -> Self {
         self.0.max_redirects = most;
+        self
+    }
+
+    /// Whether redirects are followed: then with a [most](Self::max_redirects) of 0 the first is one too many.
+    #[must_use]
+    pub fn follows_redirects(mut self, follows: bool) -> Self {
+        self.0.follows_redirects = follows;
         self
     }
 

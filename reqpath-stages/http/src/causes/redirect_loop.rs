@@ -8,6 +8,8 @@ use crate::evidence::Redirect;
 
 /// How many steps of a chain are shown.
 const SHOWN: usize = 6;
+/// The longest round that is looked over: no trace of ours knows a longer one.
+const LONGEST_ROUND: u32 = 64;
 
 cause! {
     /// Redirects go round in a circle, or never end.
@@ -109,7 +111,7 @@ fn out_of_time(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let seen = case.last::<Redirect>(&before(1).ok_or(Decline::Absent)?)?;
     let (round, circle) = circle(&seen).filter(|_| seen.followed).ok_or(Decline::Absent)?;
     // One that hangs in the middle of a round is another matter.
-    let asked_before = (1..=round.length).filter_map(before);
+    let asked_before = (1..=round.length.min(LONGEST_ROUND)).filter_map(before);
     let longest =
         asked_before.filter_map(|at| case.last::<Trial>(&at).ok()).map(|trial| trial.elapsed_us).max();
     let longest = longest.unwrap_or_default();
@@ -174,4 +176,114 @@ fn joined(chain: &[std::sync::Arc<str>], to: &str) -> String {
 
 fn plural(many: u32) -> &'static str {
     if many == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqpath_core::{Catalogue, Report};
+    use serde_json::{Value, json};
+
+    use super::super::CAUSES;
+
+    /// The verdict's code, and its summary.
+    fn verdict(observations: &Value) -> (String, String) {
+        let report = json!({"schema": "reqpath.report/1", "observations": observations,
+            "path": {"hops": [{"id": "client", "kind": "client"}, {"id": "server", "kind": "server"}]}});
+        let catalogue = Catalogue::new(CAUSES.iter().copied()).unwrap();
+        let report = Report::load(report.to_string().as_bytes()).unwrap().judged(&catalogue);
+        let cause = report.verdict.as_ref().and_then(|verdict| verdict.cause());
+        cause.map(|cause| (cause.code.clone(), cause.summary.clone())).unwrap_or_default()
+    }
+
+    /// The same, where the last redirect of a request was this one.
+    fn judged(redirect: Value) -> (String, String) {
+        let at = json!({"leg": {"from": "client", "to": "redirect-2", "sample": 0}});
+        verdict(&json!([
+            {"kind": "http.redirect", "subject": at, "data": redirect},
+            {"kind": "request.trial", "subject": at,
+             "data": {"role": "fresh", "left": "dead", "stage": "http", "sent": true, "arrived": "yes"}},
+        ]))
+    }
+
+    /// The same, where the request to which this redirect led ran out of time.
+    fn judged_out_of_time(redirect: Value, number: u32) -> (String, String) {
+        let at =
+            |number: u32| json!({"leg": {"from": "client", "to": format!("redirect-{number}"), "sample": 0}});
+        let trial = |number: u32, more: Value| {
+            let mut data = json!({"role": "fresh", "left": "alive", "stage": "http", "elapsed_us": 900_000,
+                                  "limit_us": 9_000_000});
+            data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"kind": "request.trial", "subject": at(number), "data": data})
+        };
+        verdict(&json!([
+            trial(number - 2, json!({})),
+            {"kind": "http.redirect", "subject": at(number - 1), "data": redirect},
+            trial(number - 1, json!({})),
+            trial(number, json!({"left": "dead", "stage": "tcp", "elapsed_us": 700_000, "limit_us": 700_000,
+                                 "out_of_time": true})),
+        ]))
+    }
+
+    #[test]
+    fn going_round_until_the_time_is_over_is_a_circle_in_whatever_stage_it_ends() {
+        let seen = |times: u32| {
+            json!({"from": "http://h/a", "to": "http://h/b", "chain": ["http://h/b", "http://h/a"],
+                   "followed": true, "loop": true, "round": {"length": 2, "times": times}})
+        };
+        let (code, summary) = judged_out_of_time(seen(3), 7);
+        assert_eq!(code, "http.response.redirect_loop", "{summary}");
+        assert!(summary.ends_with("3 times until the time was over (http://h/b → http://h/a → http://h/b)"));
+        assert_ne!(judged_out_of_time(seen(1), 7).0, code, "once round is not yet a circle");
+    }
+
+    fn summary(redirect: Value) -> String {
+        let (code, summary) = judged(redirect);
+        assert_eq!(code, "http.response.redirect_loop", "{summary}");
+        summary
+    }
+
+    #[test]
+    fn evidence_of_old_says_what_it_said() {
+        let told = summary(json!({"from": "http://a/", "to": "http://b/", "loop": true,
+                                  "chain": ["http://x/", "http://b/", "http://a/"]}));
+        assert!(told.contains("(http://x/ → http://b/ → http://a/ → http://b/)"), "{told}");
+    }
+
+    #[test]
+    fn of_a_long_chain_the_ends_are_shown_and_of_a_circle_its_round() {
+        let chain: Vec<String> = (0..9).map(|k| format!("http://h/{k}")).collect();
+        let told = summary(json!({"from": "http://h/8", "to": "http://h/9", "chain": chain, "limit": 8}));
+        assert!(told.contains("http://h/0 → http://h/1 → http://h/2 → … 4 more … → http://h/7"), "{told}");
+        let last = ["http://h/0", "http://h/4", "http://h/5", "http://h/6", "http://h/7", "http://h/8"];
+        let left_out =
+            json!({"from": "http://h/8", "to": "http://h/9", "chain": last, "left_out": 3, "limit": 8});
+        let told = summary(left_out);
+        assert!(told.contains("(http://h/0 → … 6 more … → http://h/7 → http://h/8 → http://h/9)"), "{told}");
+        // Once round is not yet a circle.
+        let round = |length: u32, times: u32| {
+            summary(
+                json!({"from": "http://h/8", "to": "http://h/7", "chain": last, "left_out": 3, "limit": 8,
+                           "round": {"length": length, "times": times}}),
+            )
+        };
+        assert!(round(2, 1).starts_with("more than 8 redirects ("), "{}", round(2, 1));
+        assert!(round(2, 2).ends_with("(http://h/7 → http://h/8 → http://h/7)"), "{}", round(2, 2));
+        assert!(round(40, 2).contains("more …"), "longer than what is kept: {}", round(40, 2));
+    }
+
+    #[test]
+    fn whatever_a_report_says_is_survived() {
+        for round in
+            [json!({"length": 0, "times": 9}), json!({"length": u32::MAX, "times": u32::MAX}), json!({})]
+        {
+            for chain in [json!([]), json!(["x"]), json!(vec!["x"; 500])] {
+                for left_out in [0, u32::MAX] {
+                    judged(json!({"chain": chain, "left_out": left_out, "limit": u32::MAX, "round": round}));
+                    let seen =
+                        json!({"chain": chain, "left_out": left_out, "followed": true, "round": round});
+                    judged_out_of_time(seen, u32::MAX);
+                }
+            }
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) fn met(at: &Subject, cx: &Context, asked: &Target, status: u16, locat
     let left_out =
         target.redirects().saturating_add(1).saturating_sub(u32::try_from(chain.len()).unwrap_or(u32::MAX));
     let mut seen = Redirect { from, status, chain, left_out, ..Redirect::default() };
-    let follows = target.max_redirects() > 0;
+    let follows = target.follows_redirects();
     let next = match next(target, status, location) {
         Ok((next, left_behind)) => {
             let next = next.build();
