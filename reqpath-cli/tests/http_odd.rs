@@ -200,6 +200,11 @@ fn frames_that_answer_nothing_are_not_read_without_end() {
     let server = Odd::floods(&[0, 0, 0, 4, 0, 0, 0, 0, 0], &ping);
     let check = |run: &Run| assert_says(run, "http.response.header_section_size", &["no answer"]);
     once_within(Duration::from_millis(1100), || server.ask(&["--http2", "--max-time", "1"]), check);
+    // A head that goes on in frame after frame; how many of them are too many, the library knows.
+    let begins = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0x88];
+    let server = Odd::floods(begins, &frame(9, 0, 1, b"\x00\x03x-a\x01b"));
+    let check = |run: &Run| assert_says(run, "http.response.header_section_size", &["within our limits"]);
+    once_within(Duration::from_millis(1100), || server.ask(&["--http2", "--max-time", "1"]), check);
 }
 
 #[test]
@@ -305,6 +310,8 @@ fn http_1_1_required() {
     }
     let run = two(&[reset(7)]).ask(&["--http2"]);
     assert_says(&run, "http.response.reset", &["REFUSED_STREAM"]);
+    // Nothing between speaks on a stream.
+    assert_eq!(run.report["verdict"]["at"].get("leg"), None, "{}", run.told());
 }
 
 #[test]

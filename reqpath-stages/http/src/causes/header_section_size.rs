@@ -53,9 +53,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             met.most
         ),
         LimitOf::Before => {
-            let came = interim(&seen).unwrap_or_else(|| "much that is no answer".to_owned());
+            let came = interim(&seen).map_or_else(String::new, |came| format!("{came} and "));
             format!(
-                "{peer} sent {came} and no answer to {asked} within the {} bytes that are read before one ({read} bytes came)",
+                "{peer} sent {came}no answer to {asked} within the {} bytes that are read before one ({read} bytes came)",
                 met.most
             )
         }

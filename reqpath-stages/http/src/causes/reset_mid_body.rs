@@ -62,6 +62,11 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     );
     let finding =
         Finding::new(at, &seen, summary).behind(Behind::ANYTHING).next(seen.curl()).next(capture(&seen));
+    // Nothing between speaks on a stream of HTTP/2.
+    let finding = match seen.closed {
+        Some(Closed::StreamReset) => finding.blaming(Blame::Far),
+        _ => finding,
+    };
     Ok(match words(&seen) {
         Some(words) => finding.error(words),
         None => finding,

@@ -247,7 +247,7 @@ impl Flight {
         }
         match end {
             End::Complete => self.exchange.body_us = Some(self.since(Instant::now())),
-            End::TooLarge => self.exchange.met = Some(self.met()),
+            End::TooLarge => self.exchange.met = Some(self.met(LimitOf::Bytes)),
             _ => {}
         }
         self.settle(end)
@@ -261,13 +261,12 @@ impl Flight {
         frames.reset && !frames.ended && !whole
     }
 
-    /// Which limit a head that is too large met.
-    fn met(&self) -> Met {
-        let (limit, most) = match self.wire.received() {
+    /// The limit that a head which is too large met: this one, unless too much came before it.
+    fn met(&self, limit: LimitOf) -> Met {
+        let (limit, most) = match limit {
             _ if self.too_much() => (LimitOf::Before, self.limits.before_head()),
-            // Only lines are counted besides.
-            received if received <= self.limits.header as u64 => (LimitOf::Lines, MOST_LINES as u64),
-            _ => (LimitOf::Bytes, self.limits.header as u64),
+            LimitOf::Lines => (limit, MOST_LINES as u64),
+            _ => (limit, self.limits.header as u64),
         };
         Met { limit, most }
     }
@@ -292,7 +291,13 @@ impl Flight {
         };
         let Told { end, closed, h2_code } = how.classify(broken.as_ref());
         if end == End::TooLarge {
-            self.exchange.met = Some(self.met());
+            self.exchange.met = match self.exchange.spoken {
+                // It has limits of its own, and does not say which was met.
+                Protocol::Http2 => None,
+                // Only lines are counted besides.
+                _ if self.wire.received() <= self.limits.header as u64 => Some(self.met(LimitOf::Lines)),
+                _ => Some(self.met(LimitOf::Bytes)),
+            };
         }
         self.exchange.closed = closed;
         self.exchange.h2_code = h2_code;
