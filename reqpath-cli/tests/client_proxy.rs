@@ -122,6 +122,20 @@ fn a_proxy_that_wants_credentials_kills_plain_requests_too() {
 }
 
 #[test]
+fn a_proxy_whose_error_pages_are_written_by_its_owner_is_known_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    std::fs::write(&page, "<h1>Not from here.</h1>").unwrap();
+    let line = format!("DefaultErrorFile \"{}\"", page.display());
+    let Some(proxy) = require(Tinyproxy::builder().option(&line).start()) else { return };
+    let gone = ClosedPort::reserve().unwrap();
+    let run = through(&proxy.url(), &[&format!("http://{}/", gone.address())]);
+    run.assert_died("client.proxy_failed");
+    assert_between(&run);
+    says(&run, "Server: tinyproxy/");
+}
+
+#[test]
 fn a_407_of_the_server_itself_is_no_proxy_s() {
     let Some(proxy) = require(Tinyproxy::builder().start()) else { return };
     let odd = MockUpstream::start(Reply::status(407)).unwrap();

@@ -136,6 +136,7 @@ mod tests {
             (522, &[("server", "cloudflare")], "error code: 522", "Cloudflare"),
             (503, &[("x-squid-error", "ERR_CONNECT_FAIL 111")], "<html>", "Squid"),
             (500, &[("server", "tinyproxy/1.11.1")], tinyproxy, "tinyproxy"),
+            (403, &[("server", "tinyproxy/1.11.1")], "not for you", "tinyproxy"),
             (503, &[], varnish, "Varnish"),
             (503, &[], apache, "Apache httpd"),
             (

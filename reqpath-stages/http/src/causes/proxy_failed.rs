@@ -14,7 +14,7 @@ cause! {
     ///
     /// For plain http a client gives the whole request to its proxy, and what answers is the proxy.
     /// 407 is always a proxy's own word: it wants credentials.
-    /// Any other error is its own where its hand shows: its error page, or Squid's `X-Squid-Error`.
+    /// Any other error is its own where its hand shows: tinyproxy's name, or Squid's `X-Squid-Error`.
     /// It then does not allow the host or the port, or could not get an answer from the server;
     /// whether the request arrived there is not known.
     /// A server that says 407 without a proxy before it, or says it past the proxy too, is not meant here:
