@@ -177,8 +177,63 @@ fn a_version_that_is_not_in_common_is_said_to_be_one() {
     room.leaf(EC);
     let old = room.serve("leaf", &[], &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
     let run = old.trace(&[]);
-    assert_died(&run, "tls.version_or_cipher_mismatch", &["it speaks no version that this client offers"]);
+    assert_died(&run, "tls.version_or_cipher_mismatch", &["alert 70", "it speaks TLSv1.1, and this client"]);
     assert!(next(&run).contains("-tls1_1"), "{}", next(&run));
+    assert!(run.report["verdict"]["at"]["leg"].is_null(), "{}", run.told());
+}
+
+/// Alert 40 names no set: what the server chooses of a wider offer does.
+#[test]
+fn the_set_that_has_nothing_in_common_is_named() {
+    let Some(room) = room() else { return };
+    let p521 = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"][..];
+    let brainpool = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"][..];
+    let pss = &["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"][..];
+    let rsa = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"][..];
+    let by_its_key = "what is left is the signature scheme, and with it the kind of the server's key";
+    for (key, flags, says) in [
+        (EC, &["-groups", "P-521"][..], "this client does not have secp521r1"),
+        (EC, &["-groups", "X448"], "this client does not have X448"),
+        (EC, &["-groups", "P-521", "-tls1_2"], "this client does not have secp521r1"),
+        (
+            EC,
+            &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"],
+            "this client does not have TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+        ),
+        (
+            rsa,
+            &["-tls1_2", "-cipher", "AES128-GCM-SHA256"],
+            "this client does not have TLS_RSA_WITH_AES_128_GCM_SHA256",
+        ),
+        (p521, &[], by_its_key),
+        (&["-algorithm", "ED448"], &[], by_its_key),
+        (pss, &[], by_its_key),
+        (p521, &["-tls1_2"], "this client does not have EC P-521"),
+        (pss, &["-tls1_2"], "this client does not have RSASSA_PSS_SHA"),
+        (brainpool, &[], "this client does not have EC 1.3.36.3.3.2.8.1.1.7"),
+    ] {
+        room.leaf(key);
+        let run = room.serve("leaf", &[], flags).trace(&[]);
+        let code = "tls.version_or_cipher_mismatch";
+        assert_died(&run, code, &["alert 40", "a wider offer it takes", says]);
+        // The server is not accused of what this client lacks, nor of an old version.
+        assert!(run.report["verdict"]["at"]["leg"].is_object(), "{}", run.told());
+        assert!(!next(&run).contains("-tls1_1") && next(&run).contains("-brief"), "{}", next(&run));
+    }
+    // The same server with something in common.
+    room.leaf(EC);
+    room.serve("leaf", &[], &["-groups", "P-521:X25519"]).trace(&[]).assert_reached();
+}
+
+#[test]
+fn a_server_that_takes_nothing_from_anybody_is_not_excused_by_our_offer() {
+    let Some(room) = room() else { return };
+    room.leaf(EC);
+    // Its only scheme is none for its key.
+    let server = room.serve("leaf", &[], &["-tls1_2", "-sigalgs", "RSA+SHA256"]);
+    let run = server.trace(&[]);
+    let says = "refuses a far wider offer as well, by alert 40";
+    assert_died(&run, "tls.version_or_cipher_mismatch", &[says]);
     assert!(run.report["verdict"]["at"]["leg"].is_null(), "{}", run.told());
 }
 
@@ -267,6 +322,11 @@ fn a_certificate_that_is_in_the_store_needs_no_issuer_there() {
         ("subjectAltName=DNS:good.test", &[][..], ""),
         ("subjectAltName=DNS:good.test\nbasicConstraints=CA:TRUE", &[], ""),
         ("subjectAltName=DNS:other.test", &[], "tls.cert.name_invalid"),
+        (
+            "subjectAltName=DNS:good.test\nbasicConstraints=CA:TRUE\nextendedKeyUsage=clientAuth",
+            &[],
+            "tls.cert.invalid",
+        ),
         ("subjectAltName=DNS:good.test", &["-days", "-1"], "tls.cert.date_invalid"),
     ] {
         room.issue("leaf", "middle", EC, extensions, more);

@@ -10,6 +10,7 @@ mod request;
 mod spoken;
 mod staple;
 mod verification;
+mod wider;
 
 pub use self::alert::{Alert, LateAlert};
 pub use self::certificate::Certificate;
@@ -21,6 +22,7 @@ pub use self::request::CertificateRequest;
 pub use self::spoken::{Spoken, record_spoken};
 pub use self::staple::{Staple, StapleStatus};
 pub use self::verification::{Reason, Refusal, Verification};
+pub use self::wider::WiderOffer;
 
 pub(crate) use self::certificate::{RSA_BITS, sha256};
 pub(crate) use self::moment::span;

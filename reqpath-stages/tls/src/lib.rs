@@ -4,7 +4,8 @@
 //! What the server shows is recorded *before* it is verified, so that there are facts about a
 //! certificate exactly when they are needed: when it is refused.
 //! After a failure further handshakes tell look-alikes apart: one that goes on whatever the
-//! certificate, one without a server name, one with a name that the server is known to serve.
+//! certificate, one without a server name, one with a name that the server is known to serve, and the beginning of
+//! one that offers more than this client could speak.
 //!
 //! What is absent from this crate: causes that only an answer decides.
 //! nginx completes a handshake without the client certificate it wants and says so in HTTP;
@@ -37,7 +38,8 @@ pub use self::causes::CAUSES;
 pub use self::error::SetupError;
 pub use self::evidence::{
     Alert, Certificate, CertificateRequest, Chain, Completion, Ended, Handshake, LateAlert, Moment, Offer,
-    Purpose, Reason, Refusal, Spoken, Staple, StapleStatus, Tried, TrustUsed, Verification, record_spoken,
+    Purpose, Reason, Refusal, Spoken, Staple, StapleStatus, Tried, TrustUsed, Verification, WiderOffer,
+    record_spoken,
 };
 pub use self::options::{Bundle, Identity, TlsOptions, Trust, certificates_from_pem, revocation_lists};
 pub use self::probe::record_late_alert;

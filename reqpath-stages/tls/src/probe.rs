@@ -10,6 +10,7 @@ mod setup;
 mod shake;
 mod tap;
 mod watch;
+mod wider;
 
 pub use self::late::record_late_alert;
 

@@ -91,7 +91,7 @@ impl Stage for Tls {
             ContactKind::Connection,
             "the address that was dialled",
             HANDSHAKES,
-            "after a failed handshake: whatever the certificate, without a name, with a known name",
+            "after a failed handshake: whatever the certificate, without a name, with a known name, with a wider offer",
         )];
         if options.fetch_aia {
             let with = "where a certificate says its issuer's is";

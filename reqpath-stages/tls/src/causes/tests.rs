@@ -340,6 +340,40 @@ fn an_alert_about_anything_offered_accuses_nobody_of_old_versions() {
 }
 
 #[test]
+fn what_a_server_chooses_of_a_wider_offer_names_the_set() {
+    let road = |alert: u8| {
+        json!({
+            "host": "server.example", "ended": "alert", "alert": {"number": alert},
+            "offer": {"versions": ["TLSv1.2", "TLSv1.3"], "suites": ["A"], "groups": ["X25519", "secp256r1"],
+                      "signature_schemes": ["S"]},
+        })
+    };
+    let after =
+        |alert: u8, data: Value| died(road(alert), vec![json!({"kind": "tls.wider_offer", "data": data})]);
+    let newest = |group: &str| json!({"version": "TLSv1.3", "suite": "A", "group": group});
+    let older = |suite: &str, key: &str, scheme: &str| json!({"version": "TLSv1.2", "suite": suite, "key": key, "signature_scheme": scheme});
+    for (data, says, leg) in [
+        (newest("X448"), "does not have X448", true),
+        (newest("X25519"), "what is left is the signature scheme", true),
+        (older("B", "EC P-256", "S"), "does not have B", true),
+        (older("A", "EC P-521", "S"), "does not have EC P-521", true),
+        (older("A", "Ed448", "T"), "does not have T", true),
+        (older("A", "EC P-256", "S"), "though it then chooses what this client has too", true),
+        (json!({"version": "TLSv1.1", "suite": "A"}), "it speaks TLSv1.1, and this client offers", false),
+        (json!({"alert": {"number": 40}}), "refuses a far wider offer as well", false),
+        // Without an answer no more is said than before.
+        (json!({"error": "unexpected end of file"}), "one of the sets that this client offers", true),
+    ] {
+        let report = after(40, data);
+        assert_eq!(code(&report), "tls.version_or_cipher_mismatch");
+        assert!(summary(&report).contains(says), "`{says}` is not in: {}", summary(&report));
+        assert_eq!(blames_a_leg(&report), leg, "{}", summary(&report));
+    }
+    let report = after(70, json!({"version": "TLSv1.0"}));
+    assert!(summary(&report).contains("it speaks TLSv1.0") && !blames_a_leg(&report), "{}", summary(&report));
+}
+
+#[test]
 fn a_version_chosen_before_all_that_are_offered_is_the_servers() {
     let chosen = |why: &str| {
         json!({

@@ -2,7 +2,7 @@ use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, failed, made, unless};
 use crate::command::{openssl_brief, openssl_older};
-use crate::evidence::{Ended, Handshake, Purpose};
+use crate::evidence::{Ended, Handshake, Purpose, WiderOffer};
 
 cause! {
     /// Client and server have no version of TLS in common, or no cipher suite, group or signature scheme.
@@ -13,6 +13,7 @@ cause! {
     /// Which set it is they do not say: this client offers fewer than most, and other clients may well be served.
     /// It has suites of TLS 1.3, and ECDHE with AES-GCM or ChaCha20-Poly1305; no CBC, no DHE, no RSA for the
     /// exchange of keys; no group P-521 or X448; no keys of P-521, Ed448 or RSASSA-PSS, and no SHA-1.
+    /// So the server is made a far wider offer, and what it chooses of that is compared with what this client has.
     /// Alert 40 is a word for more than that: a server that wants a client certificate, or does not know
     /// the name, sends it as well, and is told apart by its CertificateRequest and by a handshake with another name.
     ///
@@ -59,35 +60,76 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         }
     }
     let port = seen.subject().address().map_or(443, |peer| peer.port());
-    let finding = Finding::new(at, &seen, summary(&seen)).error(error(&seen));
-    Ok(match about_the_version(&seen) {
-        true => finding
-            .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
-            .next(openssl_older(&seen, seen.subject())),
-        // Who lacks what is not known: the server refused, and we offer little.
-        false if seen.alert.is_some() => finding.blaming(End::Leg).next(openssl_brief(&seen, seen.subject())),
-        false => finding.next(openssl_brief(&seen, seen.subject())),
-    })
-}
-
-fn summary(seen: &Handshake) -> String {
-    let versions = seen.offer.versions.join(" and ");
+    let wider = case.of::<WiderOffer>(at).find(|wider| wider.alert.is_some() || wider.version.is_some());
+    let wider = wider.filter(|_| seen.alert.is_some());
+    let (told, whose) = match &wider {
+        Some(wider) => answered(&seen, wider),
+        None => told(&seen),
+    };
     let ended = match &seen.alert {
         Some(alert) => format!("the server ended the handshake by {alert}"),
         None => "the server chose what this client did not offer".to_owned(),
     };
-    if about_the_version(seen) {
-        return format!("{ended}: it speaks no version that this client offers ({versions})");
+    let mut finding = Finding::new(at, &seen, format!("{ended}{told}")).error(error(&seen)).blaming(whose);
+    if let Some(wider) = &wider {
+        finding = finding.citing(wider);
     }
+    Ok(match about_the_version(&seen) {
+        true => finding
+            .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
+            .next(openssl_older(&seen, seen.subject())),
+        false => finding.next(openssl_brief(&seen, seen.subject())),
+    })
+}
+
+/// What the handshake tells by itself, and who is to blame.
+fn told(seen: &Handshake) -> (String, End) {
     let sets = sets(seen).join(", ");
-    if seen.ended == Some(Ended::Incompatible) {
-        return format!("{ended} ({sets})");
+    if about_the_version(seen) {
+        let versions = seen.offer.versions.join(" and ");
+        return (format!(": it speaks no version that this client offers ({versions})"), End::Far);
+    }
+    if seen.alert.is_none() {
+        return (format!(" ({sets})"), End::Far);
     }
     let agreed = if seen.hello_seen { ", after it had agreed on version and suite" } else { "" };
-    format!(
-        "{ended}{agreed}: one of the sets that this client offers holds nothing for it ({sets}); \
+    let told = format!(
+        "{agreed}: one of the sets that this client offers holds nothing for it ({sets}); \
          clients that offer more may be served"
-    )
+    );
+    // Who lacks what is not known: the server refused, and we offer little.
+    (told, End::Leg)
+}
+
+/// What its answer to a wider offer tells besides.
+fn answered(seen: &Handshake, wider: &WiderOffer) -> (String, End) {
+    let chosen = wider.chosen().join(", ");
+    let beyond = wider.beyond(&seen.offer);
+    if let Some(alert) = &wider.alert {
+        let instead = match about_the_version(seen) {
+            true => "",
+            false => ": it may be the name asked for, or settings of its own that do not fit its key",
+        };
+        return (format!(", and refuses a far wider offer as well, by {alert}{instead}"), End::Far);
+    }
+    if let Some(version) = wider.version.as_ref().filter(|version| beyond.contains(&version.as_str())) {
+        let versions = seen.offer.versions.join(" and ");
+        return (format!(": it speaks {version}, and this client offers {versions}"), End::Far);
+    }
+    let told = if !beyond.is_empty() {
+        format!(
+            "; a wider offer it takes, and then chooses {chosen}: this client does not have {}",
+            beyond.join(", ")
+        )
+    } else if wider.signature_scheme.is_none() && wider.version.as_deref() == Some("TLSv1.3") {
+        format!(
+            "; a wider offer it takes, and then chooses {chosen}, which this client has too: \
+             what is left is the signature scheme, and with it the kind of the server's key"
+        )
+    } else {
+        format!("; a wider offer it takes, though it then chooses what this client has too: {chosen}")
+    };
+    (told, End::Leg)
 }
 
 /// What was offered, without the sets that are agreed on.
@@ -116,15 +158,7 @@ fn about_the_version(handshake: &Handshake) -> bool {
 }
 
 fn nothing_in_common(handshake: &Handshake) -> bool {
-    match handshake.ended {
-        Some(Ended::Incompatible) => true,
-        Some(Ended::Alert) => match handshake.alert.as_ref().map(|alert| alert.number) {
-            Some(70 | 71 | 86) => true,
-            Some(40) => handshake.certificate_request.is_none() && handshake.chain.is_empty(),
-            _ => false,
-        },
-        _ => false,
-    }
+    handshake.ended == Some(Ended::Incompatible) || handshake.refuses_the_offer()
 }
 
 fn why_not(handshake: &Handshake) -> Option<String> {

@@ -232,6 +232,17 @@ impl Handshake {
         self.reasons().any(|one| one == reason)
     }
 
+    /// Whether the server refused it by an alert that may be about what was offered, before it showed anything.
+    #[must_use]
+    pub fn refuses_the_offer(&self) -> bool {
+        let alert = self.alert.as_ref().filter(|_| self.ended == Some(Ended::Alert));
+        match alert.map(|alert| alert.number) {
+            Some(70 | 71 | 86) => true,
+            Some(40) => self.certificate_request.is_none() && self.chain.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether the leaf is known not to be for the host.
     #[must_use]
     pub fn name_misfits(&self) -> bool {

@@ -65,7 +65,10 @@ impl Judge {
                 if self.store.iter().any(|held| held == leaf) =>
             {
                 in_date(leaf, now)?;
-                self.not_revoked(leaf)?;
+                let (_, parsed) =
+                    X509Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
+                for_servers(&parsed)?;
+                self.not_revoked(&parsed)?;
                 verify_server_name(&ParsedCertificate::try_from(leaf)?, name).map(|_| ())
             }
             // A signature that cannot be verified is no wrong one.
@@ -78,11 +81,7 @@ impl Judge {
     }
 
     /// What the verifier beneath looks up for a chain, for a certificate that needs none.
-    fn not_revoked(&self, leaf: &CertificateDer<'_>) -> Result<(), Error> {
-        if self.lists.is_empty() {
-            return Ok(());
-        }
-        let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    fn not_revoked(&self, leaf: &X509Certificate<'_>) -> Result<(), Error> {
         let revoked = self.lists.iter().any(|list| {
             CertificateRevocationList::from_der(list).is_ok_and(|(_, list)| {
                 list.issuer().as_raw() == leaf.issuer().as_raw()
@@ -100,6 +99,16 @@ impl Judge {
         issuers
             .filter(|issuer| served.iter().any(|one| one.issuer == issuer.subject))
             .find_map(|issuer| KeyFault::of(&issuer))
+    }
+}
+
+/// The verifier beneath looks at an authority's mark first, and at this no more.
+fn for_servers(leaf: &X509Certificate<'_>) -> Result<(), Error> {
+    match leaf.extended_key_usage() {
+        Ok(None) => Ok(()),
+        Ok(Some(usage)) if usage.value.server_auth => Ok(()),
+        Ok(Some(_)) => Err(CertificateError::InvalidPurpose.into()),
+        Err(_) => Err(CertificateError::BadEncoding.into()),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::fetch::fetch;
 use super::setup::{Ready, Setup};
 use super::shake::{How, Shaken, shake, suiting_moment};
+use super::wider::ask;
 use crate::evidence::{
     Certificate, Chain, Completion, Ended, Handshake, Purpose, Reason, Tried, Verification, sha256,
 };
@@ -34,14 +35,15 @@ pub(crate) async fn look_again(
     let looks = async {
         let Ok(ready) = setup.ready() else { return Ok(()) };
         let look = Look { setup, ready, cx, at, beneath, failed };
-        let (learn, nameless, known, completion, silence) = tokio::join!(
+        let (learn, nameless, known, wider, completion, silence) = tokio::join!(
             look.learn(),
             look.without_name(),
             look.known_name(),
+            look.wider_offer(),
             look.complete(),
             look.stay_silent(peer),
         );
-        learn.and(nameless).and(known).and(completion).and(silence)
+        learn.and(nameless).and(known).and(wider).and(completion).and(silence)
     };
     if let Err(error) = looks.await {
         cx.trouble("tls", &error);
@@ -81,6 +83,23 @@ impl Look<'_> {
             return Ok(());
         }
         self.shake(Purpose::KnownName, self.setup.known_name.clone(), true).await
+    }
+
+    /// What the server would choose of more than we have.
+    async fn wider_offer(&self) -> Result<(), Error> {
+        let Some(Again(beneath)) = self.beneath.filter(|_| self.failed.refuses_the_offer()) else {
+            return Ok(());
+        };
+        let cx = self.cx.connecting_again();
+        let Some(dialled) = beneath.redial(self.at, &cx).await? else { return Ok(()) };
+        let at = self.at.at_address(dialled.peer);
+        let limit = in_time(cx.connect_limit(self.setup.options.limit));
+        let asked = ask(dialled.connection, self.failed.sni.as_deref(), &self.setup.options.alpn);
+        // Nothing is recorded of a peer that falls silent: that it does so is for others to tell.
+        if let Ok(answer) = timeout(limit, asked).await {
+            cx.record(&at, answer);
+        }
+        Ok(())
     }
 
     /// Whether the name we sent may be what the server stumbled over.

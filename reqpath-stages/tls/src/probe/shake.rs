@@ -229,7 +229,7 @@ pub(crate) fn suiting_moment(chain: &[CertificateDer<'_>]) -> Option<UnixTime> {
     Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(middle).ok()?)))
 }
 
-fn version(version: ProtocolVersion) -> Cow<'static, str> {
+pub(crate) fn version(version: ProtocolVersion) -> Cow<'static, str> {
     match version {
         ProtocolVersion::TLSv1_2 => Cow::Borrowed("TLSv1.2"),
         ProtocolVersion::TLSv1_3 => Cow::Borrowed("TLSv1.3"),
