@@ -23,11 +23,9 @@ use crate::{CAUSES, TcpOptions};
 pub use kernel::record_kernel;
 pub use silence::{SILENCE, silence};
 
-use crate::evidence::NotDialled;
-
 use again::Straight;
 use order::Candidates;
-use race::{Ended, Race};
+use race::Race;
 
 /// How many addresses of a name are dialled at most: a hostile name may have thousands.
 const MOST_ADDRESSES: u32 = 64;
@@ -120,20 +118,9 @@ impl Stage for Tcp {
             until: Instant::now() + in_time(cx.connect_limit(timeout)),
             stagger: self.options.stagger,
             side_looks: self.options.side_looks,
+            left_out,
         };
-        let (peer, connection) = match race.run(peers).await? {
-            Ended::Won(peer, connection) => (peer, connection),
-            Ended::Lost(lost) if left_out == 0 && lost.not_dialled == 0 => return Ok(Left::Dead),
-            Ended::Lost(lost) => {
-                cx.record(at, NotDialled::new(lost.dialled, lost.not_dialled + left_out));
-                // As long as there is time, another of them may yet serve: that nobody asked is our own limit.
-                return if lost.not_dialled > 0 || race.is_over() {
-                    Ok(Left::Dead)
-                } else {
-                    Err(Error::BudgetSpent { kind: ContactKind::Connection })
-                };
-            }
-        };
+        let Some((peer, connection)) = race.run(peers).await? else { return Ok(Left::Dead) };
         cx.hand_on(at, Dialled::plain(connection, peer));
         cx.hand_on(at, Again(Arc::new(Straight { peer, timeout })));
         Ok(Left::Alive)

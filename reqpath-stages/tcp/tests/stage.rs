@@ -178,6 +178,7 @@ fn a_name_with_many_addresses_is_reached_by_the_last_of_them() {
     let report = trace(TcpOptions::default(), &addresses, server.address().port(), LONG);
     assert!(matches!(report.verdict, Some(Verdict::Reached { .. })), "{:?}", report.verdict);
     let attempts = seen::<Attempt>(&report);
+    assert!(!report.observations.iter().any(|seen| seen.get::<NotDialled>().is_some()));
     let used = attempts.iter().find(|(_, attempt)| attempt.used).unwrap();
     assert_eq!(used.0, local(1));
     assert_eq!(attempts.iter().filter(|(_, attempt)| attempt.purpose == Purpose::Road).count(), 64);
@@ -188,6 +189,8 @@ fn a_name_with_many_addresses_is_reached_by_the_last_of_them() {
     addresses.rotate_right(1);
     let report = trace(TcpOptions::default(), &addresses, server.address().port(), LONG);
     assert_eq!(seen::<Attempt>(&report).iter().filter(|(_, a)| a.purpose != Purpose::Again).count(), 16);
+    let left = report.observations.iter().find_map(|seen| seen.get::<NotDialled>()).unwrap();
+    assert_eq!((left.dialled, left.left), (16, 48));
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn addresses_that_the_time_did_not_suffice_for_are_counted() {
     assert!((3..=4).contains(&left.dialled), "{left:?}");
     // The request died of it: no client would have come to them in that time.
     let Some(Verdict::Died { cause, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
-    let words = format!("; the request did not come to {} of the name's 30 addresses", left.left);
+    let words = format!("; {} of the name's 30 addresses were not dialled", left.left);
     assert!(cause.code == "tcp.timed_out" && cause.summary.ends_with(&words), "{cause:?}");
 
     // Their twin: all refuse, all were asked.
@@ -232,6 +235,30 @@ fn addresses_that_the_time_did_not_suffice_for_are_counted() {
     let report = lab["host"].run(look).unwrap();
     assert!(!report.observations.iter().any(|seen| seen.get::<NotDialled>().is_some()));
     assert!(codes(&report).iter().all(|code| *code == "tcp.refused"), "{:?}", codes(&report));
+}
+
+#[test]
+fn an_address_that_had_no_time_to_answer_is_not_called_silent() {
+    let Some(lab) = lab::or_skip(Lab::builder().host("host").build()) else { return };
+    if lab::or_skip(lab["host"].rules()).is_none() {
+        return;
+    }
+    let server = lab["host"]
+        .run(|| {
+            MockUpstream::builder()
+                .bind_exactly(SocketAddr::new(local(1), 4001))
+                .reply(Reply::ok("x"))
+                .start()
+                .unwrap()
+        })
+        .unwrap();
+    lab["host"].impose(&Filter::incoming().to("127.0.0.9/32").drop()).unwrap();
+    for (time, found) in [(Duration::from_millis(700), false), (LONG, true)] {
+        let look = || trace(TcpOptions::default(), &[local(1), local(9)], server.address().port(), time);
+        let report = lab["host"].run(look).unwrap();
+        assert!(matches!(report.verdict, Some(Verdict::Reached { .. })), "{:?}", report.verdict);
+        assert_eq!(codes(&report).contains(&"dns.dead_address"), found, "{time:?}: {:?}", report.findings);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Seen, Subject, cause};
 use crate::evidence::{Attempt, Death, Outcome};
 
 use super::met::{declared, of_leg};
+use super::not_dialled::{self, not_dialled};
 
 cause! {
     /// The name has addresses of both IP versions, and none of one version can be reached.
@@ -76,14 +77,17 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let peers: BTreeSet<PeerAddr> = of(v4_broken).map(|(peer, _)| *peer).collect();
     let words = dead.words().unwrap_or_default();
+    let left = not_dialled(case, at);
+    let dialled = if left.is_some() { " dialled" } else { "" };
     let summary = match peers.len() {
         1 => format!("the IPv{broken} address does not answer ({words}); over IPv{fine}, {alive_peer} does"),
         n => format!(
-            "none of the {n} IPv{broken} addresses answers ({words}); over IPv{fine}, {alive_peer} does"
+            "none of the {n} IPv{broken} addresses{dialled} answers ({words}); over IPv{fine}, {alive_peer} does{}",
+            not_dialled::words(left.as_ref())
         ),
     };
     let url = case.target().url_to_type();
-    Ok(Finding::new(at, dead, summary)
+    Ok(not_dialled::cited(Finding::new(at, dead, summary), left.as_ref())
         .citing(alive)
         .error(words)
         .next(format!("curl -{broken} -v {url}"))

@@ -1,10 +1,10 @@
-//! What a finding about one address says of those that the request did not come to.
+//! What a finding says of the addresses that were not dialled.
 
 use reqpath_core::{Case, Evidence, Finding, Seen, Subject};
 
 use crate::evidence::NotDialled;
 
-/// The addresses that the request did not come to, where none of those it came to answered.
+/// The addresses that were not dialled, if any.
 pub(super) fn not_dialled<'a>(case: &'a Case, at: &Subject) -> Option<Seen<'a, NotDialled>> {
     case.of::<NotDialled>(&at.any_address()).last()
 }

@@ -177,6 +177,26 @@ fn a_dead_address_warns_and_is_not_a_broken_version() {
 }
 
 #[test]
+fn nothing_is_said_of_addresses_that_were_not_dialled() {
+    const OTHER_SIX: &str = "[2001:db8::8]:443";
+    let summary = |left: Option<u32>| {
+        let mut seen = vec![silent(SIX), silent(OTHER_SIX), connected(A)];
+        if let Some(left) = left {
+            let mut left = at("tcp.not_dialled", A, json!({"dialled": 3, "left": left}));
+            left["subject"]["leg"]["address"] = Value::Null;
+            seen.push(left);
+        }
+        let report = case("http", "alive", seen);
+        assert_eq!(warned(&report)[0], "dns.broken_family");
+        report.findings[0].summary.clone()
+    };
+    assert!(summary(Some(37)).starts_with("none of the 2 IPv6 addresses dialled answers"));
+    assert!(summary(Some(37)).ends_with("; 37 of the name's 40 addresses were not dialled"));
+    let all = summary(None);
+    assert!(all.starts_with("none of the 2 IPv6 addresses answers") && !all.contains("dialled"), "{all}");
+}
+
+#[test]
 fn addresses_that_a_path_declares_are_no_name_s() {
     let leg = |address: &str, sample: u32| json!({"leg": {"from": "edge", "to": "nodes", "address": address, "sample": sample}});
     let mut dead = failed(A, "ECONNREFUSED", None);

@@ -1,11 +1,11 @@
-//! Addresses of a name that a request did not come to.
+//! Addresses of a name that were not dialled.
 
 use reqpath_core::{Evidence, Subject};
 use serde::{Deserialize, Serialize};
 
-/// Addresses of a name that a request did not come to, where none of those it came to answered.
+/// Addresses of a name that were not dialled, by the request or beside it: the time was over, or there are very many.
 ///
-/// Nothing is known of them: one of them may serve.
+/// Nothing is known of them: any of them may serve, or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -33,6 +33,7 @@ impl Evidence for NotDialled {
 
     fn brief(&self) -> String {
         let of = self.dialled.saturating_add(self.left);
-        format!("the request did not come to {} of the name's {of} addresses", self.left)
+        let were = if self.left == 1 { "was" } else { "were" };
+        format!("{} of the name's {of} addresses {were} not dialled", self.left)
     }
 }

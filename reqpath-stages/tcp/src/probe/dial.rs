@@ -18,6 +18,9 @@ use super::looks::Looks;
 /// An attempt that takes longer than this is looked into while it is under way.
 const SLOW: Duration = Duration::from_millis(300);
 
+/// Silence for less than this tells nothing: a second SYN leaves after a second.
+pub(super) const TELLING: Duration = Duration::from_millis(1100);
+
 /// One attempt to be made.
 #[derive(Debug)]
 pub(super) struct Dial {
@@ -29,7 +32,7 @@ pub(super) struct Dial {
     pub(super) purpose: Purpose,
     /// Whether the kernel is asked for more than the connection itself.
     pub(super) look: bool,
-    /// Set when nobody waits for the attempt any longer, though it had all the time it needs.
+    /// Set when nobody waits for the attempt any longer: with time enough behind it, it counts as unanswered.
     pub(super) enough: Option<Arc<AtomicBool>>,
 }
 
@@ -147,8 +150,10 @@ impl Drop for Record {
         if recording.outcome != Outcome::GivenUp {
             return;
         }
-        recording.elapsed_us = self.began.elapsed().into();
-        if self.enough.as_ref().is_some_and(|enough| enough.load(Ordering::Relaxed)) {
+        let elapsed = self.began.elapsed();
+        recording.elapsed_us = elapsed.into();
+        let enough = || self.enough.as_ref().is_some_and(|enough| enough.load(Ordering::Relaxed));
+        if elapsed >= TELLING && enough() {
             let mut failure = ConnectFailure::new(format!("no answer within {}", recording.elapsed_us));
             failure.timed_out = true;
             recording.outcome = Outcome::Failed;

@@ -7,37 +7,25 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use reqpath_core::{Connection, Context, Error, LocalAddr, PeerAddr, Subject};
+use reqpath_core::{Connection, ContactKind, Context, Error, LocalAddr, PeerAddr, Subject};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::evidence::Purpose;
+use crate::evidence::{NotDialled, Purpose};
 
-use super::dial::{Dial, Dialling};
+use super::dial::{Dial, Dialling, TELLING};
 use super::looks::Looks;
 use super::{MOST_ASIDE, MOST_LOOKS, narrowed, order};
 
 /// How long an address that the request did not need is given: time for a second SYN.
 const ASIDE: Duration = Duration::from_secs(2);
 
+/// With less time left nothing is tried beside the road: hardly anything would answer.
+const WORTHWHILE: Duration = Duration::from_millis(100);
+
 /// With less than this left there is no use in dialling another address.
 const HOPELESS: Duration = Duration::from_millis(1);
 
 type Racing = FuturesUnordered<BoxFuture<'static, Result<Dialling, Error>>>;
-
-/// How a race ended.
-pub(super) enum Ended {
-    /// This address answered.
-    Won(PeerAddr, Box<dyn Connection>),
-    Lost(Lost),
-}
-
-/// A race in which no address answered.
-#[derive(Clone, Copy)]
-pub(super) struct Lost {
-    pub(super) dialled: usize,
-    /// Those to which it did not come in time.
-    pub(super) not_dialled: usize,
-}
 
 /// The race of one trial.
 pub(super) struct Race<'a> {
@@ -47,29 +35,31 @@ pub(super) struct Race<'a> {
     pub(super) until: Instant,
     pub(super) stagger: Duration,
     pub(super) side_looks: bool,
+    /// Addresses that the plan leaves no connection for.
+    pub(super) left_out: usize,
 }
 
 impl Race<'_> {
     /// Dials in order until one address answers: that one wins.
-    pub(super) async fn run(&self, peers: Vec<PeerAddr>) -> Result<Ended, Error> {
+    pub(super) async fn run(
+        &self,
+        peers: Vec<PeerAddr>,
+    ) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
         if let [only] = peers[..] {
             let dialling = self.dial(only, Purpose::Road, self.until, self.side_looks, None).run().await?;
-            return Ok(match self.settle(dialling) {
-                Some((peer, connection)) => Ended::Won(peer, connection),
-                None => Ended::Lost(Lost { dialled: 1, not_dialled: 0 }),
-            });
+            return Ok(self.settle(dialling));
         }
         // On the heap of its own, so that a single address does not carry its room.
         Box::pin(self.among(peers)).await
     }
 
     /// Whether there is no time left for another address.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.until.saturating_duration_since(Instant::now()) <= HOPELESS
     }
 
     /// The race proper.
-    async fn among(&self, peers: Vec<PeerAddr>) -> Result<Ended, Error> {
+    async fn among(&self, peers: Vec<PeerAddr>) -> Result<Option<(PeerAddr, Box<dyn Connection>)>, Error> {
         let enough = Arc::new(AtomicBool::new(false));
         let of = peers.len();
         let mut rest = peers.into_iter();
@@ -99,11 +89,17 @@ impl Race<'_> {
                 () = sleep_until(next_at), if more => {}
             }
         };
-        let lost = Lost { dialled: of - rest.len(), not_dialled: rest.len() };
-        if self.look_aside() {
-            self.aside(racing, rest.collect(), of, enough);
+        // That nobody dialled the others, though there was time, is the plan's limit: one of them may serve.
+        let spent = won.is_none() && self.left_out > 0 && rest.len() == 0 && !self.is_over();
+        let (look_aside, lost) = (self.look_aside(), won.is_none());
+        let mut left = rest.len() + self.left_out;
+        if look_aside {
+            left -= self.aside(racing, rest.collect(), of, enough);
         }
-        Ok(won.map_or(Ended::Lost(lost), |(peer, connection)| Ended::Won(peer, connection)))
+        if left > 0 && (look_aside || lost) {
+            self.cx.record(self.at, NotDialled::new(of + self.left_out - left, left));
+        }
+        if spent { Err(Error::BudgetSpent { kind: ContactKind::Connection }) } else { Ok(won) }
     }
 
     /// Whether the kernel is asked about an attempt, by its number from 1.
@@ -158,20 +154,25 @@ impl Race<'_> {
         self.side_looks && self.cx.is_first()
     }
 
-    /// Beside the road: lets those under way end by themselves, and tries those the request did not need.
-    fn aside(&self, racing: Racing, rest: Vec<PeerAddr>, of: usize, enough: Arc<AtomicBool>) {
+    /// Beside the road: lets those under way end by themselves, and tries those the request did not need, but not
+    /// all of very many; how many it tries.
+    fn aside(&self, racing: Racing, rest: Vec<PeerAddr>, of: usize, enough: Arc<AtomicBool>) -> usize {
         let left = self.cx.trace_deadline().saturating_duration_since(Instant::now());
         let allowed = super::in_time(left.min(ASIDE));
-        if allowed < HOPELESS {
-            return;
+        if allowed < WORTHWHILE {
+            return 0;
         }
+        // Where there is no time for silence to tell anything, they are given up, and not called silent.
+        let given = if allowed < TELLING { ASIDE } else { allowed };
         let dialled = of - rest.len();
+        let mut aside = 0;
         for (number, peer) in (dialled + 1..=MOST_ASIDE).zip(rest) {
-            let (until, look) = (Instant::now() + allowed, self.looks_into(number));
+            let (until, look) = (Instant::now() + given, self.looks_into(number));
             racing.push(Box::pin(self.dial(peer, Purpose::Aside, until, look, None).run()));
+            aside += 1;
         }
         if racing.is_empty() {
-            return;
+            return aside;
         }
         let cx = self.cx.clone();
         self.cx.aside(async move {
@@ -190,5 +191,6 @@ impl Race<'_> {
             }
             drop(racing);
         });
+        aside
     }
 }
