@@ -54,7 +54,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             // A client still waiting for an answer that never came has that silence to blame.
             let silent = survey.servers.iter().find_map(|server| server.answer(Standing::TimedOut));
             if let Some(silent) = silent.filter(|_| survey.out_of_time()) {
-                return Err(Decline::not(format!("a nameserver {}", told(&silent)), &silent));
+                let question = format!("asked for {} {}", silent.name, silent.record_type);
+                return Err(Decline::not(format!("{question}, a nameserver {}", told(&silent)), &silent));
             }
             let contrast = if standing == Standing::Addresses { "though" } else { "which is temporary, but" };
             let summary = format!("{}, {contrast} {} {}", survey.road.words(), server.text(), told(&answer));
