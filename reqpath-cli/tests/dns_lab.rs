@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{REQPATH, Run};
 use reqpath_testkit::MockUpstream;
-use reqpath_testkit::dns::{FakeDns, Fault, On, Zone as FakeZone};
+use reqpath_testkit::dns::{FakeDns, Fault, On, RecordType, Zone as FakeZone};
 use reqpath_testkit::lab::{Filter, Host, HostSpec, Lab, or_skip};
 use reqpath_testkit::mock::Reply;
 use reqpath_testkit::real::{Knot, Signing, Unbound, Zone, require};
@@ -297,4 +297,29 @@ fn the_zone_s_own_servers_are_asked_when_wanted() {
     assert_eq!((&own["flags"]["aa"], &own["addresses"][0]["address"]), (&true.into(), &"127.0.0.1".into()));
     let without = trace(host, &format!("http://www.{origin}:{port}/"), &["--max-time", "5"]);
     assert!(without.seen("dns.answer").iter().all(|answer| answer["asked"] != "authority"));
+}
+
+#[test]
+fn a_search_list_is_not_blamed_for_what_the_name_itself_meets() {
+    let origin = origin();
+    let list = format!("nameserver {FIRST}\nsearch bad.{origin} {origin}\noptions ndots:4 timeout:5");
+    let wildcard = || FakeZone::new(&origin).a("*", Ipv4Addr::LOCALHOST);
+    let name = format!("www.{origin}");
+    let of_version_6 = |on: On| on.record_type(RecordType::AAAA);
+    for (on, code, other) in [
+        (of_version_6(On::any()), "dns.timed_out", "dns.search_mismatch"),
+        (of_version_6(On::below(&format!("bad.{origin}"))), "dns.search_mismatch", "dns.name_not_resolved"),
+    ] {
+        let Some(lab) = host(&list) else { return };
+        let host = &lab["client"];
+        let _dns = fake(host, FIRST, vec![wildcard()], vec![(on, Fault::drop())]);
+        let (port, _upstream) = upstream_port(host);
+        let run = trace(host, &format!("http://{name}:{port}/"), &["--max-time", "1.5"]);
+        run.assert_died(code).assert_not_blamed(other);
+        let summary = run.report["verdict"]["cause"]["summary"].as_str().expect("a summary");
+        assert!(summary.contains("AAAA"), "{summary}");
+        // What the search list is told to do about it: it helps where the list is blamed, and only there.
+        let run = trace(host, &format!("http://{name}.:{port}/"), &["--max-time", "1.5"]);
+        assert_eq!(run.kind() == "reached", code == "dns.search_mismatch", "{}", run.told());
+    }
 }
