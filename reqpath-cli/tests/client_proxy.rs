@@ -51,6 +51,8 @@ fn a_dead_target_behind_a_proxy_that_lives_is_no_second_address_of_it() {
         // The control past the proxy tells what is the matter behind it; nothing that changes things is sent twice.
         let past = run.report["findings"].to_string().contains(&format!("{} refused", gone.address()));
         assert_eq!(past, !more.contains(&"DELETE"), "{}", run.told());
+        let said = summary(&run).contains("past the proxy the request dies as well, in tcp");
+        assert_eq!(said, past, "{}", run.told());
     }
 }
 

@@ -86,23 +86,35 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         (Some(proof), _) => proof.clone(),
         (None, _) => "407 is a proxy's own word".to_owned(),
     };
-    let summary = format!(
+    let mut summary = format!(
         "asked to pass on {}, the proxy {proxy} {said}: it answered {line} itself ({shows})",
         asked(&seen)
     );
+    let direct = direct(case, at).filter(|direct| direct.died());
+    if let Some(direct) = &direct {
+        summary.push_str(&format!("; past the proxy the request dies as well, in {}", direct.stage));
+    }
     let version = seen.version.unwrap_or_default();
-    Ok(Finding::new(at, &seen, summary)
+    let finding = Finding::new(at, &seen, summary)
         .error(format!("{version} {line}"))
         .behind(if status >= 500 { Behind::ANYTHING } else { Behind::NOTHING })
         .next(seen.curl())
         .next(format!("curl -sv -o /dev/null --noproxy '*' {}", seen.curl_target()))
-        .ends_sample())
+        .ends_sample();
+    Ok(match &direct {
+        Some(direct) => finding.citing(direct),
+        None => finding,
+    })
+}
+
+/// The control past the proxy.
+fn direct<'a>(case: &'a Case, at: &Subject) -> Option<Seen<'a, Trial>> {
+    case.of::<Trial>(&at.whole_leg()).find(|trial| trial.role == Role::Direct)
 }
 
 /// The control past the proxy, where the answer to it has the same status.
 fn says_so_itself<'a>(case: &'a Case, at: &Subject, seen: &Exchange) -> Option<Seen<'a, Trial>> {
-    let leg = at.whole_leg();
-    let direct = case.of::<Trial>(&leg).find(|trial| trial.role == Role::Direct)?;
+    let direct = direct(case, at)?;
     let status = direct.answer.as_deref()?.split(' ').nth(1)?.parse().ok();
     (status.is_some() && status == seen.status).then_some(direct)
 }

@@ -57,9 +57,7 @@ cause! {
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let environment = case.first::<Environment>(at)?;
-    let Some(proxy) = &environment.proxy else {
-        return Err(case.not(&environment, || environment.brief()));
-    };
+    let proxy = environment.proxy.as_ref().ok_or(Decline::Absent)?;
     let trial = case.first::<Trial>(at)?;
     if let Some(nameless) = case.of::<SystemLookup>(at).find(|lookup| nameless(lookup) && trial.died()) {
         let why = format!("{} has no address", nameless.name);
