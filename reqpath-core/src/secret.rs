@@ -235,9 +235,10 @@ impl Scrubber {
 
     /// Adds all that another one knows.
     pub(crate) fn add_all(&mut self, other: &Self) {
-        for secret in &other.secrets {
-            if !self.knows(secret) {
-                self.push(Arc::clone(secret));
+        // Its own differ from each other already: only ours are compared with them, and they may be few.
+        for secret in std::mem::replace(&mut self.secrets, other.secrets.clone()) {
+            if !self.knows(&secret) {
+                self.push(secret);
             }
         }
     }
