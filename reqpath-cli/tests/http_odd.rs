@@ -300,7 +300,7 @@ fn http_2_without_a_word_of_an_answer() {
 fn http_1_1_required() {
     for frames in [reset(13), frame(7, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 13])] {
         let run = two(&[frames]).ask(&["--http2"]);
-        assert_says(&run, "http.response.invalid", &["HTTP_1_1_REQUIRED", "over HTTP/1.1"]);
+        assert_says(&run, "http.version_required", &["HTTP_1_1_REQUIRED", "over HTTP/1.1"]);
         run.assert_not_blamed("http.response.reset").assert_not_blamed("http.response.empty");
         assert!(
             run.report["findings"][0]["next"].to_string().contains("curl -sv --http1.1"),

@@ -25,6 +25,7 @@ mod timed_out;
 mod truncated;
 mod tunnel_failed;
 mod unexpected;
+mod version_required;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use self::timed_out::TIMED_OUT;
 pub use self::truncated::TRUNCATED;
 pub use self::tunnel_failed::TUNNEL_FAILED;
 pub use self::unexpected::UNEXPECTED;
+pub use self::version_required::VERSION_REQUIRED;
 
 /// The causes of this crate, in the order of the road.
 pub static CAUSES: &[&Cause] = &[
@@ -65,6 +67,7 @@ pub static CAUSES: &[&Cause] = &[
     &FAILED,
     &EMPTY,
     &RESET,
+    &VERSION_REQUIRED,
     &TIMED_OUT,
     &INVALID,
     &HEADER_SECTION_SIZE,

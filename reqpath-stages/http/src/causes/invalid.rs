@@ -1,28 +1,24 @@
 //! `http.response.invalid`
 
-use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Seen, Subject, cause};
+use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use super::met::{asked, ended, peer, raw, words};
-use crate::evidence::{Closed, End, Exchange, Protocol, Redirect};
+use crate::evidence::{End, Exchange, Protocol, Redirect};
 
 cause! {
     /// What came back is not HTTP, or breaks its rules so that it cannot be read.
     ///
     /// Another protocol listens on this port (SSH, a database, TLS, HTTP/2 where HTTP/1.1 was spoken),
-    /// or a program writes its answers by hand and writes them wrong.
+    /// or a program writes its answers by hand and writes them wrong: a head that is malformed, a body longer
+    /// than it promised, a switch to another protocol (101) that nothing asked for.
     /// The first bytes tell which: `SSH-2.0` is SSH, a first byte of `0x15` or `0x16` is TLS (then
     /// the cause is `tls.plaintext_to_tls`), three zero bytes or so and a `4` are HTTP/2 settings.
     /// A head that is well-formed and far too large is `http.response.header_section_size`.
-    ///
-    /// A server may also agree on HTTP/2 and then want a request asked over HTTP/1.1 all the same
-    /// (`HTTP_1_1_REQUIRED`: client certificates or Windows logins that it can ask for in no other way).
-    /// Browsers and curl ask again over HTTP/1.1; clients that do not, fail.
     ///
     /// # What to do
     ///
     /// Look at the first bytes, and at what listens there: `ss -ltnp` on the far host.
     /// If it is an HTTP server, ask it for the raw answer and find the line that is wrong.
-    /// Where it wants HTTP/1.1, ask so (`--http1.1`), or offer no HTTP/2 at that address.
     ///
     /// # Example
     ///
@@ -52,10 +48,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         let summary = format!("the redirect from {} cannot be followed: {problem}", redirect.from);
         return Ok(Finding::new(at, &redirect, summary).error(format!("Location: {}", redirect.to)));
     }
-    let seen = ended(case, at, &[End::Invalid, End::OtherVersion])?;
-    if seen.end == Some(End::OtherVersion) {
-        return Ok(other_version(at, &seen));
-    }
+    let seen = ended(case, at, &[End::Invalid])?;
     let summary = format!("{} answered {} with {}", peer(&seen), asked(&seen), what(&seen));
     let finding = Finding::new(at, &seen, summary).next(raw(&seen));
     let finding = match seen.subject().address() {
@@ -68,27 +61,6 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         Some(words) => finding.error(words),
         None => finding,
     })
-}
-
-/// A server that speaks HTTP/2 and does not want this request in it.
-fn other_version(at: &Subject, seen: &Seen<'_, Exchange>) -> Finding {
-    let how = match seen.closed {
-        Some(Closed::Goaway) => "GOAWAY",
-        _ => "RST_STREAM",
-    };
-    let agreed = if seen.secured { "although it agreed on HTTP/2" } else { "although it speaks HTTP/2" };
-    let summary = format!(
-        "{} wants {} asked over HTTP/1.1, {agreed} ({how}, HTTP_1_1_REQUIRED): clients that do not ask again fail",
-        peer(seen),
-        asked(seen)
-    );
-    let finding = Finding::new(at, seen, summary)
-        .next(format!("curl -sv --http1.1 -o /dev/null {}", seen.curl_target()))
-        .next(format!("reqpath trace --http1.1 {}", reqpath_core::quoted(&seen.request.url())));
-    match words(seen) {
-        Some(words) => finding.error(words),
-        None => finding,
-    }
 }
 
 /// What it is that came back, as far as its first bytes tell.

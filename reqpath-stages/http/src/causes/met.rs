@@ -40,7 +40,7 @@ fn how_it_ended(seen: &Exchange) -> String {
         Some(End::Empty) => {
             format!("the peer closed the connection in order{after}, without a byte of an answer")
         }
-        Some(End::OtherVersion) => "the peer wants it asked over HTTP/1.1".to_owned(),
+        Some(End::VersionRequired) => "the peer wants it asked over HTTP/1.1".to_owned(),
         Some(End::Reset) => format!("the peer reset{after}"),
         Some(End::TimedOut) => "the peer kept the connection open until our time ran out".to_owned(),
         Some(End::Invalid) => "something came back, though it is no HTTP".to_owned(),

@@ -86,8 +86,8 @@ fn the_ways_an_exchange_ends_are_told_apart() {
         (json!({"end": "invalid", "first_bytes": "SSH-2.0-x"}), "http.response.invalid"),
         (json!({"end": "too_large"}), "http.response.header_section_size"),
         (
-            json!({"end": "other_version", "closed": "stream_reset", "spoken": "HTTP/2", "h2_code": "HTTP_1_1_REQUIRED"}),
-            "http.response.invalid",
+            json!({"end": "version_required", "closed": "stream_reset", "spoken": "HTTP/2", "h2_code": "HTTP_1_1_REQUIRED"}),
+            "http.version_required",
         ),
         (json!({"end": "empty", "closed": "fin", "only_interim": true}), "http.response.empty"),
         (

@@ -54,8 +54,8 @@ pub enum End {
     Invalid,
     /// The head is larger than what we read, or what comes before it does not end.
     TooLarge,
-    /// The peer wants it asked in another version of HTTP (`HTTP_1_1_REQUIRED`).
-    OtherVersion,
+    /// The peer wants it asked over HTTP/1.1 (`HTTP_1_1_REQUIRED`).
+    VersionRequired,
     /// The peer closed before the answer was whole.
     Truncated,
     /// The peer reset after the head, before the answer was whole.
@@ -79,7 +79,7 @@ impl std::fmt::Display for End {
             Self::TimedOut => "no answer in time",
             Self::Invalid => "not HTTP",
             Self::TooLarge => "head too large",
-            Self::OtherVersion => "another version wanted",
+            Self::VersionRequired => "HTTP/1.1 required",
             Self::Truncated => "cut short",
             Self::ResetMidBody => "reset midway",
             Self::Stalled => "not whole in time",

@@ -51,7 +51,7 @@ impl How<'_> {
         let wants_1 = matches!(closed, Some(Closed::StreamReset | Closed::Goaway))
             && h2.and_then(h2::Error::reason) == Some(h2::Reason::HTTP_1_1_REQUIRED);
         let end = match (self.head, closed) {
-            (false, _) if wants_1 => End::OtherVersion,
+            (false, _) if wants_1 => End::VersionRequired,
             (false, _) if too_large => End::TooLarge,
             (false, _) if malformed && received > 0 => End::Invalid,
             (false, Some(Closed::Rst | Closed::StreamReset)) => End::Reset,
