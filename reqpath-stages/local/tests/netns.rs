@@ -139,6 +139,23 @@ fn a_link_of_another_root_does_not_lead_out_of_it() {
             assert_eq!(vantage.read(permit(), path, 100).await.unwrap_err(), Unavailable::Missing, "{path}");
         }
     });
+    // Whatever else this machine renames meanwhile, which makes the kernel unsure of a `..`.
+    fs::create_dir(at("here")).unwrap();
+    let (here, there) = (at("here"), at("there"));
+    let (stop, stopped) = mpsc::channel::<()>();
+    let renaming = thread::spawn(move || {
+        while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            fs::rename(&here, &there).unwrap();
+            fs::rename(&there, &here).unwrap();
+        }
+    });
+    now(async {
+        for _ in 0..500 {
+            assert_eq!(vantage.read(permit(), "/upwards", 100).await.unwrap(), b"inside");
+        }
+    });
+    drop(stop);
+    renaming.join().unwrap();
     drop(leave);
     thread.join().unwrap();
 }
