@@ -319,6 +319,11 @@ impl Target {
             .map_err(|source| TargetError::Url { url: redact_url(&self.0.url), source })?;
         let next =
             base.join(location).map_err(|source| TargetError::Url { url: redact_url(location), source })?;
+        // As an address somebody types, `mailto:80/x` would be port 80 of a host of that name.
+        if !matches!(next.scheme(), "http" | "https") {
+            let scheme = next.scheme().to_owned();
+            return Err(TargetError::Scheme { url: redact_url(location), scheme });
+        }
         Self::builder(next.as_str())
     }
 

@@ -206,6 +206,16 @@ mod tests {
         assert_eq!(followed(&target("https://a.example/", "HEAD"), 303, "/y").method(), "HEAD");
         assert_eq!(followed(&target("https://a.example/", "PUT"), 302, "/y").method(), "PUT");
         assert_eq!(followed(&target("https://a.example/", "PUT"), 303, "/y").method(), "GET");
+        // Named for every request, it stays; its body does not, where the answer asks for none.
+        let named = post.to_builder().keeps_method(true).build();
+        for (status, body) in [(300, 5), (301, 0), (302, 0), (303, 0), (305, 5), (307, 5)] {
+            let there = followed(&named, status, "/y");
+            assert_eq!(
+                (there.method(), there.body_length(), there.keeps_method()),
+                ("POST", body, true),
+                "{status}"
+            );
+        }
     }
 
     #[test]
@@ -213,5 +223,14 @@ mod tests {
         let from = target("https://a.example/", "GET");
         assert!(next(&from, 302, "ftp://a.example/").is_err());
         assert!(next(&from, 302, "http://").is_err());
+        for scheme in ["mailto:80/x", "localhost:8080/x", "javascript:alert(1)"] {
+            let (problem, name) = (next(&from, 302, scheme).unwrap_err(), scheme.split(':').next().unwrap());
+            assert!(problem.starts_with(&format!("`{name}` in `")), "{problem}");
+        }
+        let problem = next(&from, 302, &"x".repeat(LONGEST + 1)).unwrap_err();
+        assert!(problem.contains("the `Location` has 16385 bytes"), "{problem}");
+        let problem = next(&from, 302, &"é".repeat(LONGEST / 4)).unwrap_err();
+        assert!(problem.starts_with("the URL it makes has "), "{problem}");
+        assert!(next(&from, 302, &"x".repeat(LONGEST - 100)).is_ok());
     }
 }
