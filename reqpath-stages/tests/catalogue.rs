@@ -17,6 +17,8 @@ use serde_json::Value;
 const FLOOR: &[&str] = &[
     "client.hosts_override",
     "client.proxy_env",
+    "client.proxy_failed",
+    "client.proxy_unreachable",
     "client.stale_connection",
     "client.deadline_too_short",
     "client.ports_exhausted",

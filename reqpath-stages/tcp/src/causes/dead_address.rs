@@ -76,7 +76,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let connected =
         |other: &PeerAddr| attempts.iter().any(|(peer, attempt)| peer == other && attempt.connected());
     let Some((_, alive)) = attempts.iter().find(|(other, _)| connected(other)) else {
-        return Err(Decline::not(format!("none of the {} addresses answered", peers.len()), dead));
+        return Err(Decline::not(format!("none of the {} addresses dialled answered", peers.len()), dead));
     };
     if let Some(version) = whole_version(&peers, connected, peer) {
         return Err(Decline::not(format!("it is every IPv{version} address, not this one"), alive));
