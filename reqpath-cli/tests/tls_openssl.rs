@@ -270,6 +270,26 @@ fn an_issuers_key_too_short_is_no_forgery() {
 }
 
 #[test]
+fn a_signature_that_this_client_cannot_verify_may_be_a_good_one() {
+    let Some(room) = room() else { return };
+    let (authority, name) = ("basicConstraints=critical,CA:TRUE", "subjectAltName=DNS:good.test");
+    let p521 = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"][..];
+    room.issue("large", "root", p521, authority, &["-sha256"]);
+    room.issue("leaf", "large", EC, name, &["-sha512"]);
+    let run = room.serve("leaf", &["large"], &[]).trace(&[]);
+    let says = "this client cannot verify, though others may (ecdsa-with-SHA512, by `large`)";
+    assert_died(&run, "tls.cert.invalid", &[says]);
+    let leaf = &run.seen("tls.handshake")[0]["chain"][0];
+    assert!(leaf.get("not_signed_by").is_none(), "{leaf}");
+    room.issue("middle", "root", EC, authority, &["-sha1"]);
+    room.issue("leaf", "middle", EC, name, &["-sha256"]);
+    let run = room.serve("leaf", &["middle"], &["-cipher", "DEFAULT:@SECLEVEL=0"]).trace(&[]);
+    let says =
+        "by way of `middle`, which is signed in a way that is not accepted (ecdsa-with-SHA1, by `Root`)";
+    assert_died(&run, "tls.cert.invalid", &[says]);
+}
+
+#[test]
 fn an_extension_that_nobody_knows_passes_with_k() {
     let Some(room) = room() else { return };
     let extensions = "subjectAltName=DNS:good.test\n1.2.3.4.5=critical,ASN1:NULL";

@@ -12,6 +12,7 @@ cause! {
     /// or not be readable at all.
     /// Or what stands above it does not carry it: an issuer that is no authority, an authority that may not
     /// vouch for this name (name constraints), or one more authority than another allows below itself (path length).
+    /// A signature that this client cannot verify (by a key of P-521 or Ed448) may be a good one; the summary says so.
     /// Dates, names and unknown authorities have codes of their own; this is the rest.
     /// With `-k` nobody looks at any of this; a key by which the handshake could not be verified is a warning then.
     ///
@@ -83,7 +84,7 @@ fn what(handshake: &Handshake) -> Option<(String, Whose)> {
             leaf("is an authority's and not a server's (clients on OpenSSL, such as curl, do not mind that)")
         }
         Reason::WrongPurpose => leaf("is not for servers"),
-        Reason::UnsupportedAlgorithm => leaf("is signed in a way that is not accepted"),
+        Reason::UnsupportedAlgorithm => Some(signature(handshake)),
         Reason::CriticalExtension => leaf("holds a critical extension that the verifier does not know"),
         Reason::Malformed => leaf("cannot be read"),
         Reason::UnsupportedKey => Some(key(handshake)),
@@ -110,6 +111,24 @@ fn what(handshake: &Handshake) -> Option<(String, Whose)> {
         Reason::Other => chain(format!("was refused{}", words(handshake))),
         _ => None,
     })
+}
+
+/// Which signature of the path it is that cannot be verified: there the path ends.
+fn signature(handshake: &Handshake) -> (String, Whose) {
+    let Some((place, last)) = handshake.chain.path().enumerate().last() else {
+        return ("is signed in a way that is not accepted".to_owned(), Whose::Leaf);
+    };
+    let algorithm = &last.signature_algorithm;
+    let how = match algorithm.to_ascii_lowercase() {
+        name if name.is_empty() || name.contains("sha1") || name.contains("md5") => "is not accepted",
+        // Nothing is wrong with it for those who can.
+        _ => "this client cannot verify, though others may",
+    };
+    let how = format!("is signed in a way that {how} ({algorithm}, by `{}`)", last.short_issuer());
+    match place {
+        0 => (how, Whose::Leaf),
+        _ => (format!("was issued by way of `{}`, which {how}", last.short_name()), Whose::Chain),
+    }
 }
 
 /// Which key of the path it is by which nothing can be verified.

@@ -65,7 +65,7 @@ fn names(handshake: &Handshake) -> String {
         return format!("it holds no name at all, and its subject `{}` does not count{taken}", leaf.subject);
     }
     let dotted = leaf.names.iter().any(|name| name.ends_with('.') && covers(name, &handshake.host));
-    let taken = if dotted { " (curl overlooks the final dot; others do not)" } else { "" };
+    let taken = if dotted { " (curl overlooks the final dot; most others do not)" } else { "" };
     format!("it is for {}{taken}", listed(&leaf.names, leaf.names_total))
 }
 

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqpath_core::{escape, escape_bytes};
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use serde::{Deserialize, Serialize};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::objects::{oid_registry, oid2sn};
@@ -97,8 +97,11 @@ impl Certificate {
         self.is_authority = parsed.is_ca();
         self.key = key(parsed);
         let algorithm = &parsed.signature_algorithm.algorithm;
-        self.signature_algorithm = oid2sn(algorithm, oid_registry())
-            .map_or_else(|_| escape(&algorithm.to_string(), 64), str::to_owned);
+        self.signature_algorithm = match oid2sn(algorithm, oid_registry()) {
+            Ok(name) => name.to_owned(),
+            Err(_) if algorithm.to_id_string() == "1.2.840.10045.4.1" => "ecdsa-with-SHA1".to_owned(),
+            Err(_) => escape(&algorithm.to_string(), 64),
+        };
         for extension in parsed.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::SubjectAlternativeName(names) => {
@@ -177,7 +180,7 @@ pub(crate) fn read_chain(
                         break;
                     }
                     // By some keys nothing can be verified, neither for nor against them.
-                    if issuer.rsa_bits().is_none_or(|bits| RSA_BITS.contains(&bits)) {
+                    if fitting(own, issuer, algorithms).next().is_some() {
                         certificate.not_signed_by.get_or_insert(other);
                     }
                 }
@@ -193,10 +196,22 @@ pub(crate) fn signed_by(
     issuer: &Fields<'_>,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> bool {
-    algorithms.all.iter().any(|algorithm| {
-        *algorithm.signature_alg_id() == *certificate.signature_algorithm
+    fitting(certificate, issuer, algorithms).any(|algorithm| {
+        algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok()
+    })
+}
+
+/// The algorithms that can tell whether an issuer's key signed a certificate.
+fn fitting<'a>(
+    certificate: &'a Fields<'_>,
+    issuer: &'a Fields<'_>,
+    algorithms: &'a WebPkiSupportedAlgorithms,
+) -> impl Iterator<Item = &'a dyn SignatureVerificationAlgorithm> {
+    let of_a_length = issuer.rsa_bits().is_none_or(|bits| RSA_BITS.contains(&bits));
+    algorithms.all.iter().copied().filter(move |algorithm| {
+        of_a_length
+            && *algorithm.signature_alg_id() == *certificate.signature_algorithm
             && *algorithm.public_key_alg_id() == *issuer.key_algorithm
-            && algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok()
     })
 }
 
