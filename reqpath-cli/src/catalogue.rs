@@ -1,7 +1,7 @@
 //! `reqpath explain`, `causes` and `schema`: what this program knows.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use reqpath_core::{Catalogue, Cause, Report};
@@ -29,7 +29,7 @@ pub(crate) fn list(arguments: &CausesArguments) -> Result<ExitCode, Mistake> {
         return print(&markdown(&catalogue));
     }
     if arguments.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&json(&catalogue))?));
+        return print_json(&json(&catalogue));
     }
     let width = catalogue.iter().map(|cause| cause.code.len()).max().unwrap_or(0);
     let mut out = String::new();
@@ -42,7 +42,7 @@ pub(crate) fn list(arguments: &CausesArguments) -> Result<ExitCode, Mistake> {
 
 pub(crate) fn schema(arguments: &SchemaArguments) -> Result<ExitCode, Mistake> {
     let schema = if arguments.path { reqpath_stages::path::json_schema() } else { Report::json_schema() };
-    print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))
+    print_json(&schema)
 }
 
 /// One cause as a page for the terminal.
@@ -105,6 +105,16 @@ fn markdown(catalogue: &Catalogue) -> String {
         }
     }
     out
+}
+
+/// Prints as JSON, piece by piece: a report may be large.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<ExitCode, Mistake> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut stdout, value).map_err(io::Error::from);
+    match written.and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Mistake::Write(error)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Prints to standard output; a reader that went away is no mistake.

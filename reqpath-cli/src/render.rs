@@ -1,5 +1,6 @@
 //! What the program prints, and how it exits.
 
+mod hops;
 mod live;
 mod markdown;
 mod paint;
@@ -50,9 +51,7 @@ impl Form {
 pub(crate) fn report(report: &Report, form: Form) -> Result<(), Mistake> {
     match form {
         Form::Json => {
-            let mut out = serde_json::to_string_pretty(report)?;
-            out.push('\n');
-            catalogue::print(&out)?;
+            catalogue::print_json(report)?;
         }
         Form::Markdown => {
             catalogue::print(&markdown::report(report, &catalogue::catalogue()?))?;

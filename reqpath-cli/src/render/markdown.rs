@@ -9,10 +9,9 @@ use reqpath_core::{
 };
 use reqpath_stages::road::Timetable;
 
+use super::hops::{self, Shown};
 use super::{COMMAND, text};
 
-/// How many hops are shown.
-const HOPS: usize = 100;
 /// How many observations, warnings and look-alikes are shown of each.
 const MANY: usize = 12;
 /// How wide a peer's words may grow.
@@ -84,14 +83,22 @@ fn road(out: &mut String, report: &Report) {
     let last = if entered { " entered directly |" } else { "" };
     let line = if entered { " --- |" } else { "" };
     let _ = writeln!(out, "| hop | arrived | left alive | time |{last}\n| --- | --- | --- | --- |{line}");
-    for (place, state) in report.hops.iter().take(HOPS).enumerate() {
+    for shown in hops::shown(report, false) {
+        let (state, starts) = match shown {
+            Shown::Hop(state, starts) => (state, starts),
+            Shown::Folded(folded) => {
+                let rest = if entered { " |" } else { "" };
+                let _ = writeln!(out, "| … {folded} more redirects | | | |{rest}");
+                continue;
+            }
+        };
         let said = |tri| match tri {
             Tri::Yes => "yes",
             Tri::No => "**no**",
             _ => "not known",
         };
         // The request does not arrive where it starts.
-        let arrived = if place == 0 { "–" } else { said(state.arrived) };
+        let arrived = if starts { "–" } else { said(state.arrived) };
         let time = trials_to(report, &state.hop, false).next();
         let time = time.map_or_else(String::new, |trial| trial.elapsed_us.to_string());
         let name = inert(state.hop.as_str(), 40);

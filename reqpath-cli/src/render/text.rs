@@ -7,6 +7,7 @@ use reqpath_core::{
 };
 
 use super::COMMAND;
+use super::hops::{self, Shown};
 use super::paint::{BAD, BOLD, DIM, GOOD, WARN, paint};
 use super::timeouts::timeouts;
 
@@ -148,7 +149,14 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
     let sample = shown.subject.sample();
     let legs: Vec<(&Observation, &Trial)> =
         trials(report).filter(|(observation, _)| observation.subject.sample() == sample).take(HOPS).collect();
-    for (place, hop) in report.hops.iter().take(HOPS).enumerate() {
+    for shown in hops::shown(report, verbose) {
+        let (hop, starts) = match shown {
+            Shown::Hop(hop, starts) => (hop, starts),
+            Shown::Folded(folded) => {
+                let _ = writeln!(out, "  {}", paint(DIM, format!("… {folded} more redirects (-v)")));
+                continue;
+            }
+        };
         let leg = legs
             .iter()
             .find(|(observation, _)| observation.subject.as_leg().is_some_and(|leg| leg.to == hop.hop));
@@ -157,8 +165,8 @@ fn road(out: &mut String, report: &Report, verbose: bool) {
         }
         let state = match (hop.arrived, hop.left_alive) {
             // The request does not arrive where it starts.
-            (_, Tri::Yes) if place == 0 => paint(GOOD, "left alive"),
-            (_, Tri::No) if place == 0 => paint(BAD, "did not leave alive"),
+            (_, Tri::Yes) if starts => paint(GOOD, "left alive"),
+            (_, Tri::No) if starts => paint(BAD, "did not leave alive"),
             (Tri::Yes, Tri::Yes) => paint(GOOD, "arrived, left alive"),
             (Tri::Yes, Tri::No) => paint(BAD, "arrived, did not leave alive"),
             (Tri::Yes, _) => "arrived".to_owned(),
