@@ -419,12 +419,20 @@ fn a_name_below_localhost_is_this_very_host() {
         run.assert_reached();
         assert!(run.seen("dns.system").is_empty(), "{}", run.told());
         assert_eq!(run.seen("dns.resolution")[0]["by_rule"], true);
+        // It serves over IPv4 alone, which nobody promised otherwise.
+        assert!(run.found("warning").is_empty(), "{}", run.told());
         let run = trace([&format!("http://{host}:{port}/"), "-4", "--max-time", "5"]);
         run.assert_reached();
         assert!(run.found("warning").is_empty(), "{}", run.told());
     }
     let run = trace([&format!("http://foo.localhost:{}/", closed().port()), "-4", "--max-time", "5"]);
     run.assert_died("tcp.refused").assert_not_blamed("dns.system_resolver_failed");
+    let run = trace([&format!("http://localhost:{}/", closed().port()), "--max-time", "5"]);
+    run.assert_died("tcp.refused");
+    // The twin: who gives a name both addresses promises both.
+    let both = format!("shop.test:{port}:127.0.0.1,[::1]");
+    let run = trace(["--resolve", &both, &format!("http://shop.test:{port}/"), "--max-time", "5"]);
+    run.assert_reached().assert_warned("tcp.refused");
 }
 
 #[test]

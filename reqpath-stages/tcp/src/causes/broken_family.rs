@@ -6,7 +6,7 @@ use reqpath_core::{Case, Decline, End, Finding, PeerAddr, Seen, Subject, cause};
 
 use crate::evidence::{Attempt, Death, Outcome};
 
-use super::met::{declared, of_leg};
+use super::met::{declared, of_leg, serves_on_the_other};
 use super::not_dialled::{self, not_dialled};
 
 cause! {
@@ -61,6 +61,9 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let of = |v4: bool| attempts.iter().filter(move |(peer, _)| peer.0.is_ipv4() == v4);
     let alive = |v4: bool| of(v4).find(|(_, attempt)| attempt.connected());
     let (Some(_), Some(_)) = (of(true).next(), of(false).next()) else { return Err(Decline::Absent) };
+    if serves_on_the_other(case, at).is_some() {
+        return Err(Decline::Absent);
+    }
     let (v4_broken, (alive_peer, alive)) = match (alive(true), alive(false)) {
         (Some(v4), None) => (false, v4),
         (None, Some(v6)) => (true, v6),

@@ -2,6 +2,8 @@
 
 use reqpath_core::{Case, Decline, IcmpError, PeerAddr, Role, Seen, Subject, Trial};
 
+use reqpath_dns::Resolution;
+
 use crate::evidence::{Attempt, Death, Outcome, Purpose, RouteTaken};
 
 /// An attempt that died in the way that was looked for.
@@ -41,7 +43,23 @@ pub(super) fn met<'a>(case: &'a Case, at: &'a Subject, deaths: &[Death]) -> Resu
     let Some(attempt) = on_road.or_else(|| ended.iter().find(met)) else {
         return Err(case.not(first, || otherwise(peer, first)));
     };
+    if let Some((served, open)) = serves_on_the_other(case, at) {
+        return Err(case.not(&open, || {
+            format!(
+                "{peer} is one of two ways to this very host, which nobody promised, and {served} is open"
+            )
+        }));
+    }
     Ok(Met { peer, attempt: *attempt, times: ended.iter().filter(met).count(), of: ended.len() })
+}
+
+/// Where a name stands for this very host by rule, its address that is open: no record says that the other is.
+pub(super) fn serves_on_the_other<'a>(case: &'a Case, at: &Subject) -> Option<(PeerAddr, Seen<'a, Attempt>)> {
+    let leg = at.whole_leg();
+    if !case.of::<Resolution>(&leg).any(|resolution| resolution.by_rule) {
+        return None;
+    }
+    of_leg(case, at).find(|(_, attempt)| attempt.connected())
 }
 
 /// Whether an address further in was dialled because the path declares it: then no name gave it.
