@@ -120,8 +120,7 @@ impl Target {
             Some(Host::Ipv6(address)) => (address.to_string(), Some(IpAddr::V6(address))),
             None => return Err(TargetError::NoHost { url: shown() }),
         };
-        let path_and_query =
-            parsed[..Position::BeforePath].len()..parsed[..Position::AfterQuery].len();
+        let path_and_query = parsed[..Position::BeforePath].len()..parsed[..Position::AfterQuery].len();
         let user_info = (!parsed.username().is_empty() || parsed.password().is_some())
             .then(|| (parsed.username().to_owned(), parsed.password().unwrap_or_default().to_owned()));
         // Both schemes have a default port.
