@@ -71,6 +71,7 @@ const FLOOR: &[&str] = &[
     "http.error",
     "http.response.redirect_loop",
     "http.response.invalid",
+    "http.version_required",
     "http.response.header_section_size",
     "http.response.empty",
     "http.response.reset",
