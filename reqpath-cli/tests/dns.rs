@@ -425,6 +425,10 @@ fn a_name_below_localhost_is_this_very_host() {
         run.assert_reached();
         assert!(run.found("warning").is_empty(), "{}", run.told());
     }
+    let there = format!("http://foo.localhost:{port}/");
+    let leading = MockUpstream::start(Reply::redirect(302, &there)).unwrap();
+    let run = trace(["-L", "--max-time", "5", &leading.url("/")]);
+    run.assert_reached().assert_not_blamed("dns.system_resolver_failed");
     let run = trace([&format!("http://foo.localhost:{}/", closed().port()), "-4", "--max-time", "5"]);
     run.assert_died("tcp.refused").assert_not_blamed("dns.system_resolver_failed");
     let run = trace([&format!("http://localhost:{}/", closed().port()), "--max-time", "5"]);

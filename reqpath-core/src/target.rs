@@ -420,7 +420,6 @@ fn host_and_port(host: &str, address: Option<IpAddr>, port: Option<u16>) -> Stri
     }
 }
 
-/// Whether it begins with a scheme; one further on belongs to a path or a query.
 /// Whether it says how it is carried, rightly or not; further on a `://` says nothing of it.
 fn has_scheme(url: &str) -> bool {
     url.split_once("://")

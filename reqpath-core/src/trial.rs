@@ -35,6 +35,9 @@ pub enum ByProxy {
     Relayed,
     /// It is asked for a tunnel, and what answers through that is the far hop.
     Tunnelled,
+    /// A way this program does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Something of a request by which failing samples may differ from good ones.

@@ -185,6 +185,37 @@ fn alive() -> serde_json::Value {
 }
 
 #[test]
+fn what_one_cause_kills_in_several_ways_is_counted_whole() {
+    cause! {
+        /// Noted for the whole leg.
+        static OF_ALL: "client.of_all" = of_all { scope(Scope::Leg), explains(&["http.symptom", "http.silence"]) }
+    }
+    fn of_all(case: &Case, at: &Subject) -> Result<Finding, Decline> {
+        let seen = case.of::<Note>(at).find(|note| note.code == "client.of_all").ok_or(Decline::Absent)?;
+        Ok(Finding::new(at, &seen, "noted"))
+    }
+    let leg = |sample: u32| serde_json::json!({"leg": {"from": "client", "to": "server", "sample": sample}});
+    let note = |sample: u32, code: &str| serde_json::json!({"kind": "toy.note", "subject": leg(sample), "data": {"code": code}});
+    let mut observations = vec![
+        note(0, "client.of_all"),
+        note(0, "http.symptom"),
+        note(1, "http.silence"),
+        note(2, "http.symptom"),
+        note(3, "http.other"),
+    ];
+    observations.extend(
+        (0..4).map(
+            |sample| serde_json::json!({"kind": "request.trial", "subject": leg(sample), "data": dead()}),
+        ),
+    );
+    let json = serde_json::json!({"schema": SCHEMA, "observations": observations});
+    let catalogue = Catalogue::new([&OF_ALL, &SYMPTOM, &SILENCE, &OTHER]).unwrap();
+    let report = Report::load(json.to_string().as_bytes()).unwrap().judged(&catalogue);
+    let Some(Verdict::Died { cause, also, .. }) = &report.verdict else { panic!("{report:?}") };
+    assert_eq!((cause.code.as_str(), cause.others, also.len()), ("client.of_all", 1, 1));
+}
+
+#[test]
 fn what_lies_between_a_cause_and_its_symptom_stays_in_the_chain() {
     noted!(WIDE, "client.wide", wide, { explains(&["http.symptom", "http.middle"]) });
     let leg = serde_json::json!({"leg": {"from": "client", "to": "server", "sample": 0}});

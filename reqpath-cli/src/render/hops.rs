@@ -17,7 +17,7 @@ pub(super) enum Shown<'a> {
     Folded(usize),
 }
 
-/// The hops to show, in order. Where the request died is among them.
+/// The hops to show, in order; where the request died is among them unless a report has more than any trace.
 pub(super) fn shown(report: &Report, verbose: bool) -> Vec<Shown<'_>> {
     let redirects = report.hops.iter().filter(|state| state.hop.is_redirect()).count();
     let died_at = report.verdict.as_ref().and_then(|verdict| verdict.at()).map(|at| &at.hop);

@@ -92,15 +92,22 @@ fn roots(found: &Found, relations: &Relations, inwards: &Inwards, deaths: &Death
     for &i in &roots {
         alike.entry(thing(i)).or_default().push(i);
     }
-    let killed: HashMap<_, usize> =
-        alike.into_iter().map(|(thing, roots)| (thing, killed_by(found, relations, deaths, roots))).collect();
+    let killed: HashMap<_, usize> = alike
+        .into_iter()
+        .map(|(thing, roots)| (thing, killed_by(found, relations, deaths, roots).len()))
+        .collect();
     // A stable sort: the order of the catalogue, which is that of the road, decides among equals.
     roots.sort_by_cached_key(|&i| std::cmp::Reverse(killed.get(&thing(i)).copied()));
     roots
 }
 
-/// How many samples these findings account for: those they ended, and those ended by what they explain.
-fn killed_by(found: &Found, relations: &Relations, deaths: &Deaths, findings: Vec<usize>) -> usize {
+/// The samples these findings account for: those they ended, and those ended by what they explain.
+pub(super) fn killed_by(
+    found: &Found,
+    relations: &Relations,
+    deaths: &Deaths,
+    findings: Vec<usize>,
+) -> BTreeSet<u32> {
     let mut met = vec![false; found.list.len()];
     let mut samples = BTreeSet::new();
     let mut open = findings;
@@ -111,5 +118,5 @@ fn killed_by(found: &Found, relations: &Relations, deaths: &Deaths, findings: Ve
             open.extend(relations.explained_by(found, i));
         }
     }
-    samples.len()
+    samples
 }

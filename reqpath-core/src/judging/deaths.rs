@@ -50,7 +50,7 @@ impl End {
         match self.by_proxy {
             Some(ByProxy::Relayed) => true,
             // The tunnel begins where the connection to the proxy is open.
-            Some(ByProxy::Tunnelled) => matches!(station, "dns" | "tcp"),
+            Some(ByProxy::Tunnelled | ByProxy::Other) => matches!(station, "dns" | "tcp"),
             None => false,
         }
     }

@@ -1,6 +1,6 @@
 //! The verdict, from the count of deaths and the roots.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::verdict::LegEnds;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     Verdict, Weight,
 };
 
-use super::chain::chain;
+use super::chain::{chain, killed_by};
 use super::deaths::Deaths;
 use super::findings::Found;
 use super::inwards::{Inwards, Open};
@@ -88,7 +88,7 @@ pub(super) fn of(grounds: Grounds<'_>) -> (Verdict, Vec<RuledOut>) {
     };
     let chain = chain(found, relations, root);
     let also = codes(found, &roots[1..], &chain);
-    let others = if also.is_empty() { 0 } else { others(found, deaths, &chain) };
+    let others = if also.is_empty() { 0 } else { others(grounds, root, &chain) };
     let cause_ref =
         CauseRef::new(finding.code.to_string(), finding.summary.clone(), finding.subject.clone(), others);
     let ruled_out = found.ruled_out(case, catalogue, cause, &finding.subject);
@@ -174,16 +174,18 @@ fn codes(found: &Found, findings: &[usize], said: &[String]) -> Vec<String> {
     codes
 }
 
-/// How many of the samples that died met nothing of this chain, and something else.
-fn others(found: &Found, deaths: &Deaths, chain: &[String]) -> u32 {
-    let (mut of_it, mut of_others) = (HashSet::new(), HashSet::new());
+/// How many of the samples that died met nothing of this cause, and something else.
+fn others(grounds: Grounds<'_>, root: usize, chain: &[String]) -> u32 {
+    let Grounds { found, relations, deaths, roots, .. } = grounds;
+    let code = |i: usize| found.list[i].0.code;
+    let alike = roots.iter().copied().filter(|&i| code(i) == code(root)).collect();
+    let (mut of_it, mut of_others) = (killed_by(found, relations, deaths, alike), BTreeSet::new());
     for (cause, finding) in found.list.iter().filter(|(_, finding)| finding.weight == Weight::Fatal) {
         let met = if chain.iter().any(|code| code == cause.code) { &mut of_it } else { &mut of_others };
         met.extend(finding.subject.sample());
     }
-    let others =
-        deaths.dead().filter(|(sample, _)| !of_it.contains(sample) && of_others.contains(sample)).count();
-    u32::try_from(others).unwrap_or(u32::MAX)
+    let others = deaths.dead().filter(|(sample, _)| !of_it.contains(sample) && of_others.contains(sample));
+    u32::try_from(others.count()).unwrap_or(u32::MAX)
 }
 
 /// Where a finding places the death: the end it blames.

@@ -82,8 +82,9 @@ impl Stage for Dns {
         let host = host.as_str();
         let of_this_host = names::is_localhost(host);
         let look_beside = self.options.side_looks && cx.is_first() && !of_this_host;
-        let addresses = if of_this_host && cx.path().front().as_ref() == Some(&at.whole_leg()) {
-            // What is further in asks its own system.
+        let client = cx.path().hops.first().map(|client| &client.id);
+        let addresses = if of_this_host && at.as_leg().map(|leg| &leg.from) == client {
+            // The client's own requests, redirected or not; what is further in asks its own system.
             Box::pin(road::this_host(&self.options, at, cx, host)).await
         } else if self.options.servers.is_empty() {
             if look_beside {

@@ -227,7 +227,7 @@ fn addresses_that_the_time_did_not_suffice_for_are_counted() {
     assert!((3..=4).contains(&left.dialled), "{left:?}");
     // The request died of it: no client would have come to them in that time.
     let Some(Verdict::Died { cause, .. }) = &report.verdict else { panic!("{:?}", report.verdict) };
-    let words = format!("; {} of the name's 30 addresses were not dialled", left.left);
+    let words = format!("; {} of the 30 addresses were not dialled", left.left);
     assert!(cause.code == "tcp.timed_out" && cause.summary.ends_with(&words), "{cause:?}");
 
     // Their twin: all refuse, all were asked.

@@ -34,7 +34,8 @@ pub(super) struct Walked {
 
 /// What the road may contact.
 pub(super) fn plan(options: &DnsOptions, target: &Target, plan: &mut Vec<Contact>) {
-    if !options.servers.is_empty() || names::is_localhost(target.host()) {
+    let elsewhere = target.max_redirects() > 0;
+    if !options.servers.is_empty() || names::is_localhost(target.host()) || elsewhere {
         plan.push(Contact::new(ContactKind::Kernel, "the routing table", 2, "which IP version to try first"));
     }
     if options.servers.is_empty() {

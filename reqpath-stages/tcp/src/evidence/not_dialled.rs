@@ -34,6 +34,6 @@ impl Evidence for NotDialled {
     fn brief(&self) -> String {
         let of = self.dialled.saturating_add(self.left);
         let were = if self.left == 1 { "was" } else { "were" };
-        format!("{} of the name's {of} addresses {were} not dialled", self.left)
+        format!("{} of the {of} addresses {were} not dialled", self.left)
     }
 }

@@ -146,6 +146,8 @@ fn hear(heard: &[u8], record: &mut WiderOffer) -> bool {
     while let Some((kind, content)) = records.record() {
         match kind {
             22 => messages.extend_from_slice(content),
+            // A warning, which a server may send before it goes on; only a goodbye (0) ends it.
+            21 if content.first() == Some(&1) && content.get(1) != Some(&0) => {}
             21 => {
                 record.alert = content.get(1).map(|number| Alert::new(*number));
                 return true;
@@ -319,6 +321,24 @@ mod tests {
             assert_eq!(record.chosen(), ["TLSv1.3", "TLS13_AES_256_GCM_SHA384", "secp521r1"]);
         }
         assert!(!hear(&hello[..20], &mut WiderOffer::default()));
+    }
+
+    #[test]
+    fn a_warning_before_the_choice_is_no_refusal() {
+        let mut body = vec![3, 3];
+        body.extend([9; 32]);
+        // TLS 1.2 with ECDHE-RSA-AES256-CBC-SHA.
+        body.extend([0, 0xc0, 0x14, 0]);
+        let hello = [&[22, 3, 3], &*sized::<2>(&[&[2], &*sized::<3>(&body)].concat())].concat();
+        let heard = |before: &[u8]| {
+            let mut record = WiderOffer::default();
+            hear(&[before, &hello].concat(), &mut record);
+            (record.alert.is_some(), record.chosen().is_empty())
+        };
+        assert_eq!(heard(&[21, 3, 3, 0, 2, 1, 112]), (false, false));
+        // The twins: the same, meant to end it, and a goodbye.
+        assert_eq!(heard(&[21, 3, 3, 0, 2, 2, 112]), (true, true));
+        assert_eq!(heard(&[21, 3, 3, 0, 2, 1, 0]), (true, true));
     }
 
     #[test]
