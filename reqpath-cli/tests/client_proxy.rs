@@ -166,6 +166,27 @@ fn an_error_that_the_server_gives_past_the_proxy_too_is_not_the_proxy_s() {
 }
 
 #[test]
+fn an_error_by_a_hand_that_shows_past_the_proxy_too_is_not_the_proxy_s() {
+    let squid = |status: u16| Reply::status(status).header("X-Squid-Error", "ERR_CONNECT_FAIL 111");
+    for status in [503, 403, 407] {
+        // Whether a proxy relays it or says it by itself, nothing in it tells.
+        let proxy = MockUpstream::start(squid(status)).unwrap();
+        let by = format!("http://{}", proxy.address());
+        let front = MockUpstream::start(squid(status)).unwrap();
+        through(&by, &[&front.url("/")]).assert_not_blamed("client.proxy_failed");
+
+        // Of another hand, or of another status, it is another answer.
+        let other = if status == 503 { 500 } else { 503 };
+        for reply in [Reply::status(status), squid(other)] {
+            let front = MockUpstream::start(reply).unwrap();
+            let run = through(&by, &[&front.url("/")]);
+            let found = run.report["findings"].to_string().contains("client.proxy_failed");
+            assert!(found, "{status}: {}", run.told());
+        }
+    }
+}
+
+#[test]
 fn an_error_that_only_comes_through_the_proxy_is_the_proxy_s_whoever_wrote_it() {
     let live = MockUpstream::start(Reply::ok("open")).unwrap();
     let squid = Reply::status(403).header("X-Squid-Error", "ERR_ACCESS_DENIED 0").body("<html>");

@@ -3,7 +3,6 @@
 use reqpath_core::{Behind, Case, Decline, End as Blame, Finding, Role, Scope, Seen, Subject, Trial, cause};
 
 use super::met::{asked, exchange, otherwise};
-use crate::Exchange;
 use crate::origin::origin;
 
 /// Those that stand on the client's side; any other hand may be that of a proxy before the application.
@@ -18,7 +17,8 @@ cause! {
     /// It then does not allow the host or the port, or could not get an answer from the server;
     /// whether the request arrived there is not known.
     /// A server that says 407 without a proxy before it, or says it past the proxy too, is not meant here:
-    /// that is its own odd answer.
+    /// that is its own odd answer; nor is any answer that shows the same hand past the proxy too, where
+    /// another Squid stands before the server.
     /// For https see `client.tunnel_failed`; where the same request succeeds past the proxy,
     /// `client.proxy_env` says so as well.
     ///
@@ -68,12 +68,21 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let origin = origin(&seen);
     let proof =
         origin.proof.as_ref().filter(|_| origin.maker.as_deref().is_some_and(|m| FORWARD.contains(&m)));
-    if proof.is_none() {
-        if status != 407 {
-            return Err(case.not(&seen, || format!("{line} may be what the proxy {proxy} was given")));
-        }
-        if let Some(direct) = says_so_itself(case, at, &seen) {
-            return Err(case.not(&direct, || format!("past the proxy the answer is {status} as well")));
+    if proof.is_none() && status != 407 {
+        return Err(case.not(&seen, || format!("{line} may be what the proxy {proxy} was given")));
+    }
+    let direct = direct(case, at);
+    if let Some(direct) = direct.as_ref().filter(|direct| status_of(direct) == Some(status)) {
+        match proof.and(origin.maker.as_deref()) {
+            None => {
+                return Err(case.not(direct, || format!("past the proxy the answer is {status} as well")));
+            }
+            // One of the same make stands before the server: whose answer this is cannot be told.
+            Some(maker) if made_by(case, direct.subject(), maker) => {
+                let because = || format!("past the proxy the answer is {status} by {maker} as well");
+                return Err(case.not(direct, because));
+            }
+            Some(_) => {}
         }
     }
     let said = match status {
@@ -90,7 +99,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
         "asked to pass on {}, the proxy {proxy} {said}: it answered {line} itself ({shows})",
         asked(&seen)
     );
-    let direct = direct(case, at).filter(|direct| direct.died());
+    let direct = direct.filter(|direct| direct.died());
     if let Some(direct) = &direct {
         summary.push_str(&format!("; past the proxy the request dies as well, in {}", direct.stage));
     }
@@ -112,9 +121,12 @@ fn direct<'a>(case: &'a Case, at: &Subject) -> Option<Seen<'a, Trial>> {
     case.of::<Trial>(&at.whole_leg()).find(|trial| trial.role == Role::Direct)
 }
 
-/// The control past the proxy, where the answer to it has the same status.
-fn says_so_itself<'a>(case: &'a Case, at: &Subject, seen: &Exchange) -> Option<Seen<'a, Trial>> {
-    let direct = direct(case, at)?;
-    let status = direct.answer.as_deref()?.split(' ').nth(1)?.parse().ok();
-    (status.is_some() && status == seen.status).then_some(direct)
+/// The status of the answer that a try got, where it got one.
+fn status_of(trial: &Trial) -> Option<u16> {
+    trial.answer.as_deref()?.split(' ').nth(1)?.parse().ok()
+}
+
+/// Whether what came back to a sample was made by this hand.
+fn made_by(case: &Case, at: &Subject, maker: &str) -> bool {
+    exchange(case, at).is_ok_and(|seen| origin(&seen).maker.as_deref() == Some(maker))
 }
