@@ -68,7 +68,7 @@ fn a_page_that_leads_to_itself_until_something_is_ready_is_no_loop() {
     let run = ask(&server, "/wait", &[]);
     run.assert_died(LOOP);
     assert_eq!(server.request_count(), 51, "as many as curl asks");
-    assert!(summary(&run).contains("in a circle"), "{}", summary(&run));
+    assert!(summary(&run).contains("in a circle, which the last 50 of 50"), "{}", summary(&run));
     assert!(run.stdout.len() < 1 << 20, "{} bytes", run.stdout.len());
 }
 
@@ -106,6 +106,24 @@ fn a_circle_is_named_by_its_round_and_a_long_way_by_its_length() {
         );
         assert!(!run.stdout.contains("s3cr3t"), "{}", run.stdout);
     }
+}
+
+#[test]
+fn a_long_way_whose_last_steps_go_round_is_no_circle() {
+    let ends_in_a_round = |way: u32| {
+        counting(move |number, _| match number {
+            number if number < way => Reply::redirect(302, &format!("/{number}")),
+            _ => Reply::redirect(302, "/wait"),
+        })
+    };
+    let run = ask(&ends_in_a_round(48), "/", &[]);
+    run.assert_died(LOOP);
+    assert!(summary(&run).starts_with("more than 50 redirects ("), "{}", summary(&run));
+    let (times, shown) = (&last(&run)["round"]["times"], summary(&run));
+    assert!(shown.contains(&format!("; only the last {times} go round (")), "{shown}");
+    let run = ask(&ends_in_a_round(9), "/", &[]);
+    run.assert_died(LOOP);
+    assert!(summary(&run).contains("in a circle, which the last 42 of 50 do not leave"), "{}", summary(&run));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::evidence::Redirect;
 
 /// How many steps of a chain are shown.
 const SHOWN: usize = 6;
-/// The longest round that is looked over: no trace of ours knows a longer one.
-const LONGEST_ROUND: u32 = 64;
+/// How many requests a trace remembers to tell whether they go round: no round is longer.
+const REMEMBERED: u32 = 64;
 
 cause! {
     /// Redirects go round in a circle, or never end.
@@ -21,8 +21,8 @@ cause! {
     ///
     /// That a URL is met twice is not enough: a form leads back to its own page, and a waiting page to itself
     /// until something is ready. So redirects are followed as far as the caller allows (`--max-redirs`, 50 unless
-    /// said) and only then it is told whether the last of them went round; or until the time is over, where
-    /// it was spent on going round.
+    /// said) and only then it is told whether the last of them went round, half of them at least; or until the
+    /// time is over, where it was spent on going round.
     ///
     /// # What to do
     ///
@@ -64,33 +64,33 @@ cause! {
 
 fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let Ok(seen) = case.last::<Redirect>(at) else { return out_of_time(case, at) };
-    if let (Some(limit), false) = (seen.limit, seen.followed) {
-        let summary = match circle(&seen) {
-            Some((_, circle)) => {
-                format!(
-                    "redirects go round in a circle, and {limit} of them do not lead out of it ({circle})"
-                )
-            }
-            None => format!("more than {limit} redirect{} ({})", plural(limit), steps(&seen)),
-        };
+    if seen.followed {
+        return Err(Decline::not(format!("the redirect to {} was followed", seen.to), &seen));
+    }
+    // Evidence of old, when whatever was asked for before was not followed, and no round was known.
+    if seen.loops && seen.round.is_none() {
+        let (from, to) = (&seen.from, &seen.to);
+        let summary = format!("redirects go round in a circle: {from} leads back to {to} ({})", steps(&seen));
         return Ok(found(case, at, &seen, summary));
     }
-    // Evidence of old, when whatever was asked for before was not followed.
-    if seen.loops && !seen.followed {
-        let summary = format!(
-            "redirects go round in a circle: {} leads back to {} ({})",
-            seen.from,
-            seen.to,
-            steps(&seen)
-        );
-        return Ok(found(case, at, &seen, summary));
-    }
-    let because = if seen.followed {
-        format!("the redirect to {} was followed", seen.to)
-    } else {
-        format!("the redirect to {} is the answer, and was not to be followed", seen.to)
+    let Some(limit) = seen.limit else {
+        let because = format!("the redirect to {} is the answer, and was not to be followed", seen.to);
+        return Err(Decline::not(because, &seen));
     };
-    Err(Decline::not(because, &seen))
+    let summary = match circle(&seen) {
+        Some((round, circle)) if mostly(round, limit) => format!(
+            "redirects go round in a circle, which the last {} of {limit} do not leave ({circle})",
+            gone(round).min(limit)
+        ),
+        Some((round, circle)) => format!(
+            "more than {limit} redirect{} ({}); only the last {} go round ({circle})",
+            plural(limit),
+            steps(&seen),
+            gone(round)
+        ),
+        None => format!("more than {limit} redirect{} ({})", plural(limit), steps(&seen)),
+    };
+    Ok(found(case, at, &seen, summary))
 }
 
 /// The time was over before the limit was met, and it was spent on going round.
@@ -110,8 +110,12 @@ fn out_of_time(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let seen = case.last::<Redirect>(&before(1).ok_or(Decline::Absent)?)?;
     let (round, circle) = circle(&seen).filter(|_| seen.followed).ok_or(Decline::Absent)?;
+    if !mostly(round, number) {
+        let because = format!("of {number} redirects only the last {} go round", gone(round));
+        return Err(Decline::not(because, &seen));
+    }
     // One that hangs in the middle of a round is another matter.
-    let asked_before = (1..=round.length.min(LONGEST_ROUND)).filter_map(before);
+    let asked_before = (1..=round.length.min(REMEMBERED)).filter_map(before);
     let longest =
         asked_before.filter_map(|at| case.last::<Trial>(&at).ok()).map(|trial| trial.elapsed_us).max();
     let longest = longest.unwrap_or_default();
@@ -149,6 +153,17 @@ fn circle(seen: &Redirect) -> Option<(Round, String)> {
         None => steps(seen),
     };
     Some((round, circle))
+}
+
+/// How many redirects went round.
+fn gone(round: Round) -> u32 {
+    round.length.saturating_mul(round.times)
+}
+
+/// Whether that is at least half of so many, or of those that are remembered: a way that only ends in a round
+/// is a long way.
+fn mostly(round: Round, of: u32) -> bool {
+    gone(round) >= of.min(REMEMBERED).div_ceil(2)
 }
 
 /// The chain, with its middle left out where it is long.
@@ -234,6 +249,7 @@ mod tests {
         assert_eq!(code, "http.response.redirect_loop", "{summary}");
         assert!(summary.ends_with("3 times until the time was over (http://h/b → http://h/a → http://h/b)"));
         assert_ne!(judged_out_of_time(seen(1), 7).0, code, "once round is not yet a circle");
+        assert_ne!(judged_out_of_time(seen(3), 20).0, code, "the time was spent on another way");
     }
 
     fn summary(redirect: Value) -> String {
@@ -247,6 +263,37 @@ mod tests {
         let told = summary(json!({"from": "http://a/", "to": "http://b/", "loop": true,
                                   "chain": ["http://x/", "http://b/", "http://a/"]}));
         assert!(told.contains("(http://x/ → http://b/ → http://a/ → http://b/)"), "{told}");
+        // A limit that was used up as well changes nothing.
+        let seen = |round: Value| {
+            json!({"from": "http://b/", "to": "http://a/", "loop": true, "chain": ["http://a/", "http://b/"],
+                   "limit": 1, "round": round})
+        };
+        let told = summary(seen(json!(null)));
+        assert!(told.starts_with("redirects go round in a circle: http://b/ leads back to"), "{told}");
+        let told = summary(seen(json!({"length": 2, "times": 1})));
+        assert!(told.starts_with("more than 1 redirect ("), "{told}");
+    }
+
+    #[test]
+    fn a_long_way_that_ends_in_a_round_is_a_long_way() {
+        let last = ["http://h/1", "http://h/46", "http://h/47", "http://h/48", "http://h/48"];
+        let told = |length: u32, times: u32, limit: u32| {
+            summary(json!({"from": "http://h/48", "to": "http://h/48", "loop": true, "chain": last,
+                           "left_out": 46, "limit": limit, "round": {"length": length, "times": times}}))
+        };
+        let few = told(1, 2, 50);
+        assert!(few.starts_with("more than 50 redirects (http://h/1 → … "), "{few}");
+        assert!(few.ends_with("; only the last 2 go round (http://h/48 → http://h/48)"), "{few}");
+        assert!(!told(2, 12, 50).contains("circle"), "{}", told(2, 12, 50));
+        let half = told(1, 25, 50);
+        assert!(half.starts_with("redirects go round in a circle, which the last 25 of 50 do not"), "{half}");
+        // No more than so many are remembered.
+        assert!(
+            told(2, 32, 1000).contains("in a circle, which the last 64 of 1000"),
+            "{}",
+            told(2, 32, 1000)
+        );
+        assert!(told(1, 51, 50).contains("the last 50 of 50"), "{}", told(1, 51, 50));
     }
 
     #[test]
@@ -268,6 +315,7 @@ mod tests {
         };
         assert!(round(2, 1).starts_with("more than 8 redirects ("), "{}", round(2, 1));
         assert!(round(2, 2).ends_with("(http://h/7 → http://h/8 → http://h/7)"), "{}", round(2, 2));
+        assert!(round(2, 2).contains("in a circle, which the last 4 of 8 do not leave"), "{}", round(2, 2));
         assert!(round(40, 2).contains("more …"), "longer than what is kept: {}", round(40, 2));
     }
 
