@@ -283,6 +283,26 @@ fn which_limit_a_head_met_is_said() {
     assert_says(&run, "http.response.header_section_size", &["more lines than the 256"]);
     let run = Odd::says(format!("HTTP/1.1 200 OK\r\nX-A: {}\r\n\r\n", "a".repeat(90_000))).ask(&[]);
     assert_says(&run, "http.response.header_section_size", &["larger than the 65536 bytes"]);
+    // The last byte that is read of it, and no end.
+    let start = "HTTP/1.1 200 OK\r\nX-A: ";
+    let run = Odd::keeps(format!("{start}{}", "a".repeat(65_536 - start.len()))).ask(&[]);
+    assert_says(&run, "http.response.header_section_size", &["larger than the 65536 bytes"]);
+}
+
+#[test]
+fn interim_answers_count_for_nothing_of_the_head_behind_them() {
+    // More than is read of a head, in whole heads.
+    let before = EARLY.repeat(1800);
+    assert!(before.len() > 65_536);
+    let many: String = (0..300).map(|n| format!("X-{n}: y\r\n")).collect();
+    let long = format!("X-A: {}\r\n", "a".repeat(90_000));
+    for more in [&[][..], &["--road-only"]] {
+        for (lines, words) in [(&many, "more lines than the 256"), (&long, "larger than the 65536 bytes")] {
+            let run = Odd::says(format!("{before}HTTP/1.1 200 OK\r\n{lines}\r\n")).ask(more);
+            assert_says(&run, "http.response.header_section_size", &[words]);
+        }
+    }
+    Odd::says(before + OK).ask(&[]).assert_reached();
 }
 
 #[test]
@@ -323,6 +343,22 @@ fn bodies_of_http_2_that_are_not_what_was_promised() {
     assert_says(&run, "response.truncated", &["after 2 of 9 bytes"]);
     run.assert_not_blamed("http.response.invalid");
     two(&[ok(Some(2), 0), data(b"ok", 1)]).ask(&["--http2"]).assert_reached();
+}
+
+#[test]
+fn of_a_frame_that_is_cut_what_came_is_counted_and_not_what_it_announced() {
+    let begin = [frame(4, 0, 0, &[]), frame(4, 1, 0, &[]), ok(Some(5), 0)].concat();
+    let plain = [&begin[..], &frame(0, 1, 1, b"hello")].concat();
+    // The length of its padding, five bytes, and the padding.
+    let padded = [&begin[..], &frame(0, 1 | 8, 1, b"\x04hello\0\0\0\0")].concat();
+    for (whole, cut, came) in [(&plain, 3, 2), (&plain, 5, 0), (&padded, 7, 2), (&padded, 10, 0)] {
+        let run = Odd::says(&whole[..whole.len() - cut]).ask(&["--http2"]);
+        assert_says(&run, "response.truncated", &[&format!("after {came} of 5 bytes")]);
+        assert_eq!(exchange(&run)["body"]["received"], came, "{}", run.told());
+    }
+    for whole in [plain, padded] {
+        Odd::says(whole).ask(&["--http2"]).assert_reached();
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod connect;
 mod exchange;
 mod flight;
 mod frames;
+mod heads;
 mod http;
 mod line;
 mod progress;

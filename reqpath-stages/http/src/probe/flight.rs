@@ -295,7 +295,9 @@ impl Flight {
                 // It has limits of its own, and does not say which was met.
                 Protocol::Http2 => None,
                 // Only lines are counted besides.
-                _ if self.wire.received() <= self.limits.header as u64 => Some(self.met(LimitOf::Lines)),
+                _ if self.wire.received_of_head() < self.limits.header as u64 => {
+                    Some(self.met(LimitOf::Lines))
+                }
                 _ => Some(self.met(LimitOf::Bytes)),
             };
         }

@@ -28,6 +28,8 @@ pub(super) struct Frames {
     left: u32,
     /// Whether its next byte is the length of its padding.
     pads: bool,
+    /// How much of a body is still to come in it.
+    body: u32,
     told: Told,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Told {
     pub(super) more_than_talk: bool,
     /// How many heads began.
     pub(super) heads: u32,
-    /// Bytes of bodies, without their padding.
+    /// Bytes of bodies that came, without their padding.
     pub(super) data: u64,
     /// Whether a stream was ended in order.
     pub(super) ended: bool,
@@ -72,13 +74,18 @@ impl Frames {
             if self.left > 0 {
                 if self.pads {
                     self.pads = false;
-                    let padding = (u32::from(bytes[at]) + 1).min(self.left);
-                    self.told.data = self.told.data.saturating_sub(padding.into());
+                    self.left -= 1;
+                    self.body = self.left.saturating_sub(bytes[at].into());
+                    at += 1;
+                    continue;
                 }
-                let step =
-                    bytes.len().saturating_sub(at).min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                at += step;
-                self.left -= u32::try_from(step).unwrap_or(self.left);
+                let step = u32::try_from(bytes.len() - at).unwrap_or(u32::MAX).min(self.left);
+                let body = step.min(self.body);
+                self.told.data = self.told.data.saturating_add(body.into());
+                self.body -= body;
+                self.left -= step;
+                // No longer than what is there.
+                at += step as usize;
                 continue;
             }
             self.header[self.have] = bytes[at];
@@ -103,8 +110,8 @@ impl Frames {
         match (kind, stream) {
             (GOAWAY, 0) => told.leaving = true,
             (DATA, 1..) => {
-                told.data = told.data.saturating_add(self.left.into());
                 self.pads = flags & PADDED > 0 && self.left > 0;
+                self.body = if self.pads { 0 } else { self.left };
             }
             (HEADERS, 1..) => told.heads += 1,
             (RST_STREAM, 1..) => told.reset = true,
@@ -168,6 +175,12 @@ mod tests {
             let told = told(&bytes, step);
             assert_eq!((told.data, told.heads), (6, 1), "by {step}");
             assert!(told.ended && told.more_than_talk && !told.reset && !told.leaving, "by {step}: {told:?}");
+        }
+        // Of one that is cut, what came counts; the padding comes last.
+        let cut = [frame(DATA, 0, 1, b"hello"), frame(DATA, PADDED, 1, b"\x03hello\0\0\0")];
+        for (frame, came, data) in [(0, 9, 0), (0, 11, 2), (1, 9, 0), (1, 10, 0), (1, 12, 2), (1, 16, 5)] {
+            assert_eq!(told(&cut[frame][..came], 1).data, data, "{came} bytes of {frame}");
+            assert_eq!(told(&cut[frame][..came], 1000).data, data, "{came} bytes of {frame}");
         }
         // Its padding is longer than the frame: it counts for nothing, and does no harm.
         assert_eq!(told(&frame(DATA, PADDED, 1, b"\xffx"), 1).data, 0);

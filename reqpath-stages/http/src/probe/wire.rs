@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::frames::{Frames, Told};
+use super::heads::Heads;
 use crate::evidence::Protocol;
 
 /// How many bytes received are kept, to say what it is when it is not HTTP.
@@ -38,6 +39,8 @@ pub(crate) struct Wire {
     ended: AtomicU8,
     /// The last four bytes received.
     tail: AtomicU32,
+    /// Whether what is received has to be looked at, however much came before.
+    heads: AtomicBool,
     start: Mutex<Start>,
     /// What passes as HTTP/2, where that is spoken.
     two: Option<Mutex<Two>>,
@@ -52,6 +55,7 @@ pub(crate) struct Wire {
 struct Start {
     bytes: [u8; KEPT],
     length: usize,
+    heads: Heads,
 }
 
 /// HTTP/2 in both directions.
@@ -90,7 +94,8 @@ impl Wire {
             first_read: AtomicU64::new(0),
             ended: AtomicU8::new(0),
             tail: AtomicU32::new(0),
-            start: Mutex::new(Start { bytes: [0; KEPT], length: 0 }),
+            heads: AtomicBool::new(false),
+            start: Mutex::new(Start { bytes: [0; KEPT], length: 0, heads: Heads::default() }),
             two: (spoken == Protocol::Http2).then(two),
             failure: Mutex::new(None),
             ask_kernel,
@@ -103,7 +108,10 @@ impl Wire {
         for counter in [&self.sent, &self.received, &self.last_write, &self.first_read] {
             counter.store(0, Relaxed);
         }
-        self.start().length = 0;
+        {
+            let mut start = self.start();
+            (start.length, start.heads) = (0, Heads::default());
+        }
         if let Some(mut two) = self.two() {
             two.read.begin_again();
             two.written.begin_again();
@@ -160,6 +168,11 @@ impl Wire {
         tail == HEAD_END || tail.ends_with(b"\n\n")
     }
 
+    /// How much of HTTP/1 was received since the head at hand began: without the interim answers before it.
+    pub(super) fn received_of_head(&self) -> u64 {
+        self.received().saturating_sub(self.start().heads.before())
+    }
+
     /// The first error that wraps another, for those who know what lies beneath.
     pub(crate) fn take_failure(&self) -> Option<io::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -214,8 +227,10 @@ impl Wire {
         let last = &bytes[bytes.len().saturating_sub(4)..];
         let tail = last.iter().fold(self.tail.load(Relaxed), |tail, byte| tail << 8 | u32::from(*byte));
         self.tail.store(tail, Relaxed);
-        if before < KEPT as u64 {
-            self.start().keep(bytes);
+        if before < KEPT as u64 || self.heads.load(Relaxed) {
+            let mut start = self.start();
+            start.keep(bytes);
+            self.heads.store(start.heads.pass(bytes), Relaxed);
         }
     }
 
