@@ -95,15 +95,20 @@ fn commands_to_run_next_ask_as_the_caller_asked() {
     let commands = next(&died);
     assert!(commands[0].starts_with("reqpath trace "), "{commands:?}");
     assert!(commands[1].starts_with("curl "), "{commands:?}");
+    // No file is named that would be sent: whoever types the command says which.
+    let filled = |command: &str| {
+        assert!(command.contains(" -d @BODY ") && command.contains(" -H @HEADERS "), "{command}");
+        command.replace("@BODY", "@order.json").replace("@HEADERS", "@headers")
+    };
     let before = server.mock.request_count();
-    let again = typed(&commands[0], server.folder.path());
+    let again = typed(&filled(&commands[0]), server.folder.path());
     assert!(again.status == 0 && again.stdout.starts_with("reached"), "{commands:?}: {}", again.told());
     let asked = server.mock.requests();
     let asked = asked.last().unwrap();
     assert_eq!((asked.method.as_str(), asked.header("x-tenant")), ("POST", Some("acme & co")));
     assert_eq!((asked.header("x-of-file"), asked.header("x-key")), (Some("one"), Some("s3cr3t-of-file")));
     assert_eq!((asked.header("authorization"), &asked.body[..]), (Some("[redacted]"), &b"{}"[..]));
-    let again = typed(&commands[1], server.folder.path());
+    let again = typed(&filled(&commands[1]), server.folder.path());
     assert_eq!(again.status, 0, "{commands:?}: {}", again.stderr);
     assert_eq!(server.mock.request_count(), before + 2);
     let asked = server.mock.requests();
@@ -123,6 +128,24 @@ fn commands_to_run_next_ask_as_the_caller_asked() {
     assert_eq!(stored["next"], died.report["next"]);
     let led = "curl --cacert 'our ca.pem' --resolve ";
     assert!(judged("--markdown").stdout.contains(led) && judged("-v").stdout.contains(&format!("$ {led}")));
+}
+
+#[test]
+fn a_user_in_the_url_is_left_out_of_a_stored_report_s_commands_as_of_the_live_one_s() {
+    let mock = MockUpstream::start(Reply::status(500)).unwrap();
+    let url = mock.url("/cart").replace("http://", "http://me:hunter22@");
+    let mut command = reqpath();
+    command.args(["trace", "--json", "-H", "X-Tenant: acme", "-d", "", &url]);
+    let died = run(command);
+    died.assert_died("http.error");
+    let commands = next(&died);
+    assert!(commands[0].starts_with("curl -H 'X-Tenant: acme' -d '' "), "{commands:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    fs::write(&file, &died.stdout).unwrap();
+    let mut command = reqpath();
+    command.args(["judge", "--json"]).arg(&file);
+    assert_eq!(next(&run(command)), commands);
 }
 
 #[test]

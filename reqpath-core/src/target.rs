@@ -17,6 +17,7 @@ use std::sync::Arc;
 use url::{Host, Position, Url};
 
 use self::trail::Trail;
+use crate::secret::REDACTED;
 use crate::{Micros, Scrubber, TargetError, escape, redact_url};
 
 pub use self::builder::TargetBuilder;
@@ -159,7 +160,16 @@ impl Target {
     /// The URL as a word of a shell, without its secrets: for a command to run next.
     #[must_use]
     pub fn url_to_type(&self) -> String {
-        quoted(&redact_url(&self.0.url)).into_owned()
+        quoted(&self.shown_url()).into_owned()
+    }
+
+    /// The URL without its secrets; where user and password stood in it, it says so.
+    pub(crate) fn shown_url(&self) -> String {
+        let url = redact_url(&self.0.url);
+        match self.0.user_info_left_out {
+            true => url.replacen("://", &format!("://{REDACTED}@"), 1),
+            false => url,
+        }
     }
 
     /// How the request is carried.

@@ -83,8 +83,8 @@ fn described(mut builder: TargetBuilder, flags: &RequestArguments) -> Result<Tar
     }
     for data in &flags.data {
         // Whatever stands in a body may be a secret; the name of its file is none.
-        let file = data.strip_prefix('@').filter(|file| *file != "-");
-        builder = builder.flag("-d", Some(&file.map_or("@BODY".to_owned(), |file| format!("@{file}"))));
+        let open = data.is_empty() || data.starts_with('@') && data != "@-";
+        builder = builder.flag("-d", Some(if open { data } else { "@BODY" }));
     }
     for status in &flags.expect_status {
         builder = builder.flag("--expect-status", Some(&status.to_string()));

@@ -13,6 +13,9 @@ const LEADING: [&str; 10] =
     ["-4", "-6", "-k", "--http1.1", "--cacert", "--cert", "--key", "--crlfile", "--resolve", "--connect-to"];
 /// Those that describe this very request.
 const DESCRIBING: [&str; 3] = ["-X", "-H", "-d"];
+/// Those that only this project's program has, or has with a meaning of its own.
+const OURS: [&str; 7] =
+    ["-f", "-L", "--http2", "--dns-server", "--known-name", "--fetch-aia", "--expect-status"];
 
 /// How many flags are repeated, and how long all of them together: a report may hold any number.
 const MOST: usize = 32;
@@ -55,41 +58,50 @@ impl Flag {
     /// the request only where it asks for the request's URL. Any other command stays as it is.
     #[must_use]
     pub fn repeated<'a>(target: &Target, command: &'a str) -> Cow<'a, str> {
-        let flags = target.flags();
-        const OURS: &str = "reqpath trace";
-        let start = ["curl", OURS]
+        const PROGRAM: &str = "reqpath trace";
+        let start = ["curl", PROGRAM]
             .into_iter()
             .find(|start| command.strip_prefix(start).is_some_and(|rest| rest.starts_with(' ')));
-        let (Some(start), false) = (start, flags.is_empty()) else { return Cow::Borrowed(command) };
+        let (Some(start), false) = (start, target.flags().is_empty()) else { return Cow::Borrowed(command) };
         let rest = &command[start.len()..];
         let has = |name: &str| rest.split(' ').any(|word| word == name);
         // curl takes no body where it is told to ask for the head alone.
         let head = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('I');
-        let same = start == OURS || rest.contains(&target.url_to_type()) && !rest.split(' ').any(head);
-        let mut repeated = start.to_owned();
-        for flag in flags.iter().take(MOST).filter(|flag| flag.is_sound() && !has(&flag.name)) {
+        let same = start == PROGRAM || rest.contains(&target.url_to_type()) && !rest.split(' ').any(head);
+        let known = |flag: &&Self| {
             let name = &*flag.name;
-            if start == OURS || LEADING.contains(&name) || same && DESCRIBING.contains(&name) {
-                let _ = write!(repeated, " {flag}");
+            let ours = start == PROGRAM && OURS.contains(&name);
+            (LEADING.contains(&name) || ours || same && DESCRIBING.contains(&name)) && !has(name)
+        };
+        let (mut repeated, mut count) = (start.to_owned(), 0);
+        for flag in target.flags().iter().filter(known) {
+            let Some(word) = flag.word() else { continue };
+            if count < MOST && repeated.len() + word.len() < LONGEST {
+                count += 1;
+                let _ = write!(repeated, " {word}");
+            } else if !DESCRIBING.contains(&&*flag.name) {
+                // Without it, somebody else would be asked.
+                return Cow::Borrowed(command);
             }
-        }
-        // Half of them would ask somebody else again.
-        if repeated.len() > LONGEST {
-            return Cow::Borrowed(command);
         }
         repeated.push_str(rest);
         Cow::Owned(repeated)
     }
 
-    /// Whether it may stand in a command: a report is anybody's, and a shell does what it reads.
-    fn is_sound(&self) -> bool {
-        let letters = self.name.trim_start_matches('-');
-        let dashes = self.name.len() - letters.len();
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-        matches!(dashes, 1 | 2)
-            && !letters.is_empty()
-            && letters.bytes().all(plain)
-            && self.value.as_deref().is_none_or(|value| !value.contains(char::is_control))
+    /// How it stands in a command, if it may.
+    ///
+    /// A report is anybody's, and its commands are typed by somebody else: none sends a file of that person's,
+    /// and none follows a path file that lies elsewhere than beneath the folder that person is in.
+    fn word(&self) -> Option<String> {
+        let elsewhere = |file: &str| file.starts_with(['/', '~']) || file.split('/').any(|part| part == "..");
+        let instead = match (&*self.name, self.value.as_deref()) {
+            (_, Some(value)) if value.contains(char::is_control) => return None,
+            ("-d", Some(value)) if value.starts_with('@') => "@BODY",
+            ("-H", Some(value)) if value.starts_with('@') => "@HEADERS",
+            ("-f", Some(value)) if elsewhere(value) => "PATH-FILE",
+            _ => return Some(self.to_string()),
+        };
+        Some(format!("{} {instead}", self.name))
     }
 }
 
@@ -174,6 +186,7 @@ mod tests {
     fn nothing_a_report_says_becomes_a_command() {
         let hostile = asked(&[
             ("-k; id", None),
+            ("--unknown", None),
             ("--resolve", Some("'; id; '")),
             ("--cacert", Some("a\nid")),
             ("-o", Some("/etc/passwd")),
@@ -182,8 +195,28 @@ mod tests {
             ("--", None),
         ]);
         assert_eq!(Flag::repeated(&hostile, "curl x"), r"curl --resolve ''\''; id; '\''' x");
+        assert_eq!(
+            Flag::repeated(&hostile, "reqpath trace x"),
+            r"reqpath trace --resolve ''\''; id; '\''' x"
+        );
+        // Files of whoever reads a report are not sent or believed.
+        for file in ["/tmp/a.yaml", "~/a.yaml", "roads/../../a.yaml"] {
+            let files = asked(&[("-f", Some(file)), ("-d", Some("@/etc/a")), ("-H", Some("@/etc/b"))]);
+            assert_eq!(
+                Flag::repeated(&files, "reqpath trace 'https://a.test/'"),
+                "reqpath trace -f PATH-FILE -d @BODY -H @HEADERS 'https://a.test/'"
+            );
+        }
+        let beneath = asked(&[("-f", Some("roads/a.yaml"))]);
+        assert_eq!(Flag::repeated(&beneath, "reqpath trace x"), "reqpath trace -f roads/a.yaml x");
+    }
+
+    #[test]
+    fn of_too_many_flags_those_are_kept_that_lead() {
         let long = "x".repeat(3000);
         assert_eq!(Flag::repeated(&asked(&[("--resolve", Some(&long))]), "curl x"), "curl x");
+        let cookie = asked(&[("-H", Some(&long)), ("-k", None), ("-X", Some("PUT"))]);
+        assert_eq!(Flag::repeated(&cookie, "curl 'https://a.test/'"), "curl -k -X PUT 'https://a.test/'");
         let many = asked(&[("-4", None); 10_000]);
         assert!(Flag::repeated(&many, "curl x").len() < 200);
     }

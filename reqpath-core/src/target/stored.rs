@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::trail::Trail;
 use super::{Expectation, Flag, Header, Target};
+use crate::Micros;
 use crate::secret::REDACTED;
-use crate::{Micros, redact_url};
 
 /// The shape in a report.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -47,12 +47,8 @@ fn get() -> String {
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut url = redact_url(&self.0.url);
-        if self.0.user_info_left_out {
-            url = url.replacen("://", &format!("://{REDACTED}@"), 1);
-        }
         Wire {
-            url,
+            url: self.shown_url(),
             method: self.0.method.clone(),
             headers: self.0.headers.clone(),
             body_length: self.0.body_length,

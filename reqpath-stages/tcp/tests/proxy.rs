@@ -100,9 +100,12 @@ fn one_of_a_proxy_s_own_addresses_or_of_the_target_s_may_still_be_dead() {
     let mut dead: Vec<String> = dead.map(|f| format!("{} {:?}", f.summary, f.next)).collect();
     dead.sort();
     let [first, second] = &dead[..] else { panic!("{:?}", report.findings) };
-    assert!(first.starts_with("192.0.2.4:3128") && first.contains("of 2 addresses 1 answered"), "{first}");
+    assert!(
+        first.starts_with("192.0.2.4:3128") && first.contains("of 2 addresses dialled 1 answered"),
+        "{first}"
+    );
     assert!(first.contains("all of the proxy") && first.contains("dig +short proxy.example A"), "{first}");
-    assert!(second.starts_with(TARGET) && second.contains("of 2 addresses 1 answered"), "{second}");
+    assert!(second.starts_with(TARGET) && second.contains("of 2 addresses dialled 1 answered"), "{second}");
     assert!(!second.contains("proxy"), "{second}");
 }
 

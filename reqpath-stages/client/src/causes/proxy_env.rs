@@ -87,18 +87,16 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if direct.left != Left::Alive {
         return Err(Decline::needs(format!("curl -v --noproxy '*' {url}")));
     }
-    if error.is_some() {
-        // An answer is told from the proxy's own only by what the server answers without it.
-        let good =
-            |trial: &Trial| trial.left == Left::Alive && status(trial).is_some_and(|status| status < 400);
-        if !good(&direct) {
-            let answer = direct.answer.as_deref().unwrap_or("no answer");
-            return Err(Decline::not(format!("without the proxy {} it is {answer}", proxy.url), &direct));
-        }
-        let through = |trial: &Trial| trial.by_proxy.is_some() && trial.role == Role::Fresh;
-        if let Some(passed) = case.of::<Trial>(&leg).find(|trial| through(trial) && good(trial)) {
-            return Err(Decline::not(format!("the proxy {} also let one come back", proxy.url), &passed));
-        }
+    let good = |trial: &Trial| trial.left == Left::Alive && status(trial).is_some_and(|status| status < 400);
+    // An answer is told from the proxy's own only by what the server answers without it.
+    if error.is_some() && !good(&direct) {
+        let answer = direct.answer.as_deref().unwrap_or("no answer");
+        return Err(Decline::not(format!("without the proxy {} it is {answer}", proxy.url), &direct));
+    }
+    // Where some requests come back through it, one that comes back without it is no contrast.
+    let through = |trial: &Trial| trial.by_proxy.is_some() && trial.role == Role::Fresh;
+    if let Some(passed) = case.of::<Trial>(&leg).find(|trial| through(trial) && good(trial)) {
+        return Err(Decline::not(format!("the proxy {} also let one come back", proxy.url), &passed));
     }
     let how =
         error.map_or_else(|| format!("died in {}", trial.stage), |status| format!("was answered {status}"));

@@ -57,7 +57,7 @@ pub(super) fn plan(options: &DnsOptions, target: &Target, plan: &mut Vec<Contact
 /// The addresses of this very host: what any name that ends in `localhost` stands for (RFC 6761, section 6.3).
 ///
 /// As curl and browsers have it nobody is asked: system resolvers know `localhost` by the hosts file, and many
-/// know no name below it. IPv6 first, where this host has it.
+/// know no name below it. In curl's order, which is that of most hosts files: IPv4 first.
 pub(super) async fn this_host(options: &DnsOptions, at: &Subject, cx: &Context, host: &str) -> Vec<IpAddr> {
     let began = Instant::now();
     let mut seen = cx.begin(at, Resolution::of(host));
@@ -67,7 +67,7 @@ pub(super) async fn this_host(options: &DnsOptions, at: &Subject, cx: &Context, 
     seen.addresses = match options.family {
         Some(4) => vec![v4],
         Some(6) => vec![v6],
-        _ if order::has_way(cx, v6).await => vec![v6, v4],
+        _ if order::has_way(cx, v6).await => vec![v4, v6],
         _ => vec![v4],
     };
     seen.time_us = began.elapsed().into();

@@ -84,7 +84,7 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let count = peers.iter().filter(|other| connected(other)).count();
     let words = dead.words().unwrap_or_default();
     let mut summary =
-        format!("{peer} does not serve ({words}); of {} addresses {count} answered", peers.len());
+        format!("{peer} does not serve ({words}); of {} addresses dialled {count} answered", peers.len());
     let through = dead.subject().sample().map(|sample| at.whole_leg().at_sample(sample));
     let environment = through.and_then(|sample| case.of::<Environment>(&sample).next());
     let proxy = environment.as_ref().and_then(|environment| environment.proxy.as_ref());
