@@ -188,3 +188,37 @@ fn a_look_that_needs_one_more_flag_is_made_at_the_same_server() {
     assert_eq!(why, "is a certificate left out?");
     typed(&format!("{fetching} --json"), server.folder.path()).assert_died("tls.cert.incomplete_chain");
 }
+
+#[test]
+fn a_circle_that_only_this_request_meets_is_shown_by_the_command_too() {
+    let turning = |asked: &Request| match asked.header("cookie") {
+        Some(_) => Reply::redirect(302, "/there"),
+        None => Reply::ok("well"),
+    };
+    let server = MockUpstream::start(turning).unwrap();
+    let mut command = reqpath();
+    command.args([
+        "trace",
+        "--json",
+        "-L",
+        "--max-redirs",
+        "8",
+        "-H",
+        "X-Tenant: acme",
+        "-H",
+        "Cookie: lang=de",
+    ]);
+    command.arg(server.url("/"));
+    let died = run(command);
+    died.assert_died("http.response.redirect_loop");
+    let folder = tempfile::tempdir().unwrap();
+    let commands = next(&died);
+    assert!(commands[0].starts_with("curl -H 'X-Tenant: acme' -H 'Cookie: [redacted]' "), "{commands:?}");
+    let again = typed(&commands[0], folder.path());
+    assert_eq!(
+        again.stdout.to_lowercase().matches("location: /there").count(),
+        6,
+        "{commands:?}: {}",
+        again.stdout
+    );
+}

@@ -140,7 +140,7 @@ fn found(case: &Case, at: &Subject, seen: &Seen<'_, Redirect>, summary: String) 
     let first = case.target().url_to_type();
     Finding::new(at, seen, summary)
         .error(format!("{} Location: {}", seen.status, seen.to))
-        .next(format!("curl -sIL --max-redirs 5 {first} | grep -iE '^(HTTP|location)'"))
+        .next(format!("curl -sL -o /dev/null -D - --max-redirs 5 {first} | grep -iE '^(HTTP|location)'"))
 }
 
 /// What was gone round, where it was gone more than once: back where one was is not yet a circle.
