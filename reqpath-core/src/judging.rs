@@ -52,6 +52,7 @@ pub fn judge(case: &Case, catalogue: &Catalogue, errors: &[ProbeError]) -> Judge
     found.drop_echoes(&deaths);
     found.drop_out_of_bounds(case, &deaths);
     found.drop_starved(&deaths);
+    found.drop_cut_short(case, &deaths);
     let mut relations = Relations::of(&found);
     let mut inwards = Inwards::walk(case, &found, &relations, &deaths);
     relations.link(std::mem::take(&mut inwards.links));

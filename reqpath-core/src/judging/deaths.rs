@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::{ByProxy, Case, Cause, Finding, HopId, Left, Micros, Outcome, Phase, Role, Subject, Tri, Trial};
+use crate::{
+    ByProxy, Case, Cause, Finding, HopId, Left, Micros, Outcome, Phase, Role, Seen, Subject, Tri, Trial,
+};
 
 use super::findings::Found;
 
@@ -32,6 +34,8 @@ pub(super) struct End {
     pub(super) stopped: bool,
     /// What had taken the time that the last stage lacked.
     pub(super) starved_by: Option<Phase>,
+    /// Whether its last stage had less time than that stage took of a counted request.
+    pub(super) cut_short: bool,
 }
 
 impl End {
@@ -99,6 +103,20 @@ impl Ends {
     }
 }
 
+/// Whether a control or the last try died in a stage sooner than a counted request left it.
+///
+/// It had what time was left; the road had taken longer than that to say anything.
+/// A request that enters further in is another one, and is [measured by what the hop before it waited](super::inwards).
+fn cut_short(case: &Case, trial: &Seen<'_, Trial>) -> bool {
+    if matches!(trial.role, Role::Fresh | Role::Inner) || !trial.died() {
+        return false;
+    }
+    let Some(last) = trial.phases.last().filter(|last| last.stage == trial.stage) else { return false };
+    let longer = |phase: &Phase| phase.stage == last.stage && phase.elapsed_us > last.elapsed_us;
+    let leg = trial.subject().whole_leg();
+    case.of::<Trial>(&leg).any(|counted| counted.role == Role::Fresh && counted.phases.iter().any(longer))
+}
+
 impl Deaths {
     pub(super) fn of(case: &Case, found: &Found) -> Self {
         let mut ends = Ends::default();
@@ -130,6 +148,7 @@ impl Deaths {
                 until: trial.until.clone(),
                 stopped: !trial.complete(),
                 starved_by: trial.starved_by().cloned(),
+                cut_short: cut_short(case, &trial),
             };
             ends.insert(sample, end);
         }

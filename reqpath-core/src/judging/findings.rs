@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Case, Catalogue, Cause, Decline, Finding, Look, ProbeError, Role, RuledOut, Scope, Subject};
+use crate::{
+    Case, Catalogue, Cause, Decline, Finding, Look, ObservationId, ProbeError, Role, RuledOut, Scope, Subject,
+};
 
 use super::deaths::{Deaths, End};
 
@@ -166,6 +168,27 @@ impl Found {
             ends.peek().is_some() && ends.all(|(_, end)| eater(end))
         };
         self.list.retain(|(cause, finding)| !(cause.silent && starved(cause, finding)));
+    }
+
+    /// Drops the silence that was met only by tries which had less time than the road took.
+    pub(super) fn drop_cut_short(&mut self, case: &Case, deaths: &Deaths) {
+        if deaths.ends.values().all(|end| !end.cut_short) {
+            return;
+        }
+        let samples: HashMap<ObservationId, u32> =
+            case.observations().iter().filter_map(|seen| Some((seen.id, seen.subject.sample()?))).collect();
+        let cut_short = |cause: &Cause, finding: &Finding| {
+            let met = |sample: u32| {
+                deaths.ends.get(sample).is_some_and(|end| end.cut_short && cause.kills(&end.stage))
+            };
+            // What is about an address rests on what some sample saw of it.
+            let mut rests_on = finding.cites.iter().filter_map(|id| samples.get(id).copied()).peekable();
+            match finding.subject.sample() {
+                Some(sample) => met(sample),
+                None => rests_on.peek().is_some() && rests_on.all(met),
+            }
+        };
+        self.list.retain(|(cause, finding)| !(cause.silent && cut_short(cause, finding)));
     }
 
     /// Drops what was met by requests that entered a hop from elsewhere than the hop before it, and got no answer:
