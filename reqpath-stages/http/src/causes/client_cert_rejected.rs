@@ -2,7 +2,7 @@
 
 use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
-use super::client_certificate::{connect, handshake, said};
+use super::client_certificate::{certificate, handshake, said, shaking};
 
 /// Alerts by which a server refuses a certificate: handshake_failure, bad, unsupported, revoked, expired,
 /// unknown, unknown_ca, access_denied, decrypt_error.
@@ -64,10 +64,10 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let summary = format!("the server does not accept our client certificate: it {}", said.words());
     let finding = said
         .finding(at, summary)
-        .next("openssl x509 -in client.pem -noout -subject -issuer -dates -ext extendedKeyUsage")
         .next(format!(
-            "openssl s_client -connect {} -cert client.pem -key client.key </dev/null | sed -n '/Acceptable client/,/^---/p'",
-            connect(&handshake)
-        ));
+            "openssl x509 -in {} -noout -subject -issuer -dates -ext extendedKeyUsage",
+            certificate(case)
+        ))
+        .next(format!("{} | sed -n '/Acceptable client/,/^---/p'", shaking(case, &handshake)));
     Ok(if said.id() == handshake.id() { finding } else { finding.citing(&handshake) })
 }

@@ -4,7 +4,7 @@ use reqpath_core::{Case, Decline, End as Blame, Finding, Scope, Subject, cause};
 
 use crate::evidence::Exchange;
 
-use super::client_certificate::{connect, handshake, said};
+use super::client_certificate::{handshake, said, shaking};
 
 /// Alerts by which a server says that it misses a certificate: handshake_failure, no_certificate,
 /// bad_certificate, certificate_unknown, access_denied, certificate_required.
@@ -81,9 +81,6 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     };
     let summary =
         format!("the server wants a client certificate and none was sent: it {}{accepts}", said.words());
-    let finding = said.finding(at, summary).next(format!(
-        "openssl s_client -connect {} -cert client.pem -key client.key </dev/null",
-        connect(&handshake)
-    ));
+    let finding = said.finding(at, summary).next(shaking(case, &handshake));
     Ok(if said.id() == handshake.id() { finding } else { finding.citing(&handshake) })
 }

@@ -1,6 +1,8 @@
 //! What the two causes about client certificates share: what a server said about ours, or its absence.
 
-use reqpath_core::{Case, Decline, Finding, ObservationId, Seen, Subject};
+use std::borrow::Cow;
+
+use reqpath_core::{Case, Decline, Evidence as _, Finding, ObservationId, Seen, Subject, quoted};
 use reqpath_tls::{Alert, Handshake, LateAlert};
 
 use crate::evidence::Exchange;
@@ -81,9 +83,27 @@ impl Said<'_> {
     }
 }
 
-/// What it is called to a person: `server.example:443`.
-pub(super) fn connect(handshake: &Seen<'_, Handshake>) -> String {
-    let host = if handshake.host.is_empty() { "HOST" } else { &handshake.host };
-    let port = handshake.subject().address().map_or(443, |address| address.port());
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+/// The command that shakes hands as this handshake did, and shows the caller's certificate.
+pub(super) fn shaking(case: &Case, handshake: &Seen<'_, Handshake>) -> String {
+    let command = handshake.source(handshake.subject());
+    let command = command.strip_suffix(" </dev/null").unwrap_or(&command);
+    let key = match (given(case, "--cert"), given(case, "--key")) {
+        (_, Some(key)) => format!(" -key {}", quoted(key)),
+        // It holds both.
+        (Some(_), None) => String::new(),
+        (None, None) => " -key client.key".to_owned(),
+    };
+    format!("{command} -cert {}{key} </dev/null", certificate(case))
+}
+
+/// The file of the caller's certificate, as a word of a command.
+pub(super) fn certificate(case: &Case) -> Cow<'_, str> {
+    given(case, "--cert").map_or(Cow::Borrowed("client.pem"), quoted)
+}
+
+/// What the caller gave with this flag.
+fn given<'a>(case: &'a Case, name: &str) -> Option<&'a str> {
+    let flag = case.target().flags().iter().find(|flag| flag.name == name)?;
+    // A report is anybody's, and what it holds is typed into a terminal.
+    flag.value.as_deref().filter(|value| !value.is_empty() && !value.contains(char::is_control))
 }

@@ -47,6 +47,9 @@ pub struct Reuse {
     /// How long the second answer took, or how long we waited for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_us: Option<Micros>,
+    /// How long the first answer on the connection took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_took_us: Option<Micros>,
     /// The status of the second answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -69,9 +72,24 @@ pub struct Reuse {
 
 impl Reuse {
     /// Whether the second request was sent and never answered: what a stale connection does.
+    ///
+    /// Silence tells that only where it lasted: a server may well need as long again as it did for the first.
     #[must_use]
     pub fn lost_a_request(&self) -> bool {
-        matches!(self.outcome, ReuseOutcome::ClosedAfter | ReuseOutcome::Reset | ReuseOutcome::Lost)
+        match self.outcome {
+            ReuseOutcome::ClosedAfter | ReuseOutcome::Reset => true,
+            ReuseOutcome::Lost => !self.cut_short(),
+            _ => false,
+        }
+    }
+
+    /// Whether the second answer was waited for less than twice as long as the first took: our time ran out.
+    #[must_use]
+    pub fn cut_short(&self) -> bool {
+        let Some(first) = self.first_took_us.filter(|_| self.outcome == ReuseOutcome::Lost) else {
+            return false;
+        };
+        self.took_us.is_none_or(|waited| waited.0 / 2 < first.0)
     }
 }
 
@@ -95,6 +113,12 @@ impl Evidence for Reuse {
             }
             ReuseOutcome::ClosedAfter => "closed without an answer",
             ReuseOutcome::Reset => "reset without an answer",
+            ReuseOutcome::Lost if self.cut_short() => {
+                return match self.took_us {
+                    Some(took) => format!("{idle}: no more than {took} were left to wait for an answer"),
+                    None => format!("{idle}: no time was left to wait for an answer"),
+                };
+            }
             ReuseOutcome::Lost => "no answer",
             ReuseOutcome::NotSent => {
                 return format!("{idle}: not sent, for the peer allows no further stream");

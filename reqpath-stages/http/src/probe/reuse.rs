@@ -184,6 +184,7 @@ impl Looks {
     ) -> Result<(), Error> {
         record.announced_timeout_s = first.timeout_s;
         record.announced_max = first.max;
+        record.first_took_us = Some(first.took.into());
         if first.closes {
             record.outcome = ReuseOutcome::NotAllowed;
             record.finish();
