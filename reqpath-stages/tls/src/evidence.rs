@@ -9,6 +9,7 @@ mod moment;
 mod request;
 mod spoken;
 mod staple;
+mod tunnelled;
 mod verification;
 mod wider;
 
@@ -21,6 +22,7 @@ pub use self::moment::Moment;
 pub use self::request::CertificateRequest;
 pub use self::spoken::{Spoken, record_spoken};
 pub use self::staple::{Staple, StapleStatus};
+pub use self::tunnelled::Tunnelled;
 pub use self::verification::{Reason, Refusal, Verification};
 pub use self::wider::WiderOffer;
 

@@ -38,8 +38,8 @@ pub use self::causes::CAUSES;
 pub use self::error::SetupError;
 pub use self::evidence::{
     Alert, Certificate, CertificateRequest, Chain, Completion, Ended, Handshake, LateAlert, Moment, Offer,
-    Purpose, Reason, Refusal, Spoken, Staple, StapleStatus, Tried, TrustUsed, Verification, WiderOffer,
-    record_spoken,
+    Purpose, Reason, Refusal, Spoken, Staple, StapleStatus, Tried, TrustUsed, Tunnelled, Verification,
+    WiderOffer, record_spoken,
 };
 pub use self::options::{Bundle, Identity, TlsOptions, Trust, certificates_from_pem, revocation_lists};
 pub use self::probe::record_late_alert;

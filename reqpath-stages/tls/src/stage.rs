@@ -8,7 +8,7 @@ use reqpath_core::{
 use rustls_pki_types::ServerName;
 
 use crate::causes::CAUSES;
-use crate::evidence::{Handshake, Purpose};
+use crate::evidence::{Handshake, Purpose, Tunnelled};
 use crate::probe::{FETCHES, HANDSHAKES, How, Setup, Shaken, in_time, look_again, record_broken, shake};
 use crate::{SetupError, TlsOptions};
 
@@ -47,8 +47,9 @@ impl Tls {
         let beneath = cx.take::<Again>(at);
         let peer = dialled.peer;
         let at_peer = at.at_address(peer);
+        let tunnel = Tunnelled::of(cx, at);
         // On the heap of its own, so that requests in the clear do not carry its room.
-        match Box::pin(self.setup.shake(cx, &at_peer, dialled, Purpose::Road)).await? {
+        match Box::pin(self.setup.shake(cx, &at_peer, dialled, Purpose::Road, tunnel.clone())).await? {
             Shaken::Secured(tls, protocol) => {
                 if self.setup.speaks_nothing_else(protocol.as_deref()) {
                     return Ok(Left::Dead);
@@ -56,7 +57,7 @@ impl Tls {
                 cx.hand_on(at, Dialled::secured(tls, peer, protocol));
                 if let Some(beneath) = beneath {
                     let setup = Arc::clone(&self.setup);
-                    cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath })));
+                    cx.hand_on(at, Again(Arc::new(SecuredAgain { setup, beneath, tunnel })));
                 }
                 Ok(Left::Alive)
             }
@@ -135,6 +136,7 @@ impl Setup {
         at: &Subject,
         dialled: Dialled,
         purpose: Purpose,
+        tunnel: Option<Arc<Tunnelled>>,
     ) -> Result<Shaken, Error> {
         let host = cx.target().host().to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|source| Error::Setup {
@@ -142,7 +144,7 @@ impl Setup {
             source: Some(Box::new(source)),
         })?;
         let limit = in_time(cx.connect_limit(self.options.limit));
-        let how = How { purpose, name, host, send_name: true, lenient: false, limit };
+        let how = How { purpose, name, host, send_name: true, lenient: false, tunnel, limit };
         Ok(shake(self.ready()?, cx, at, dialled, how).await)
     }
 
@@ -161,6 +163,7 @@ impl Setup {
 struct SecuredAgain {
     setup: Arc<Setup>,
     beneath: Again,
+    tunnel: Option<Arc<Tunnelled>>,
 }
 
 #[async_trait]
@@ -168,7 +171,8 @@ impl Redial for SecuredAgain {
     async fn redial(&self, at: &Subject, cx: &Context) -> Result<Option<Dialled>, Error> {
         let Some(dialled) = self.beneath.0.redial(at, cx).await? else { return Ok(None) };
         let peer = dialled.peer;
-        let shaken = self.setup.shake(cx, &at.at_address(peer), dialled, Purpose::Again).await?;
+        let at = at.at_address(peer);
+        let shaken = self.setup.shake(cx, &at, dialled, Purpose::Again, self.tunnel.clone()).await?;
         Ok(match shaken {
             Shaken::Secured(tls, protocol) => Some(Dialled::secured(tls, peer, protocol)),
             Shaken::Failed(_) => None,

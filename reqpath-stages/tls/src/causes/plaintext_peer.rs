@@ -1,6 +1,7 @@
 use reqpath_core::{Case, Decline, End, Finding, Subject, cause};
 
 use super::handshakes::{error, failed, unless};
+use crate::command::curl;
 use crate::evidence::Ended;
 
 cause! {
@@ -44,10 +45,14 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let bytes = seen.first_bytes.clone().unwrap_or_default();
     let summary =
         format!("the peer speaks {} and not TLS: its first bytes are \"{bytes}\"", language(&bytes));
-    let place = seen.subject().address().map_or_else(|| seen.host.clone(), |peer| peer.to_string());
-    Ok(Finding::new(at, &seen, summary).error(error(&seen)).next(match language(&bytes) {
-        "plain HTTP" => format!("curl -v http://{place}/"),
-        _ => format!("nc -v {}", place.replace(':', " ")),
+    let address = seen.subject().address();
+    let place = address.map_or_else(|| seen.host.clone(), |peer| peer.to_string());
+    let tunnel = address.zip(seen.tunnel.as_deref());
+    Ok(Finding::new(at, &seen, summary).error(error(&seen)).next(match (language(&bytes), tunnel) {
+        ("plain HTTP", Some((proxy, tunnel))) => curl(proxy, tunnel, "http"),
+        (_, Some((proxy, tunnel))) => curl(proxy, tunnel, "telnet"),
+        ("plain HTTP", None) => format!("curl -v http://{place}/"),
+        (_, None) => format!("nc -v {}", place.replace(':', " ")),
     }))
 }
 

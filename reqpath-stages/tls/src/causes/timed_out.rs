@@ -50,7 +50,8 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     let finding = Finding::new(at, &seen, summary).next(openssl(&seen, seen.subject()));
     let finding = match (seen.received_bytes, seen.subject().address()) {
         (1.., Some(peer)) => {
-            finding.next(format!("ping -M do -s 1472 {}   # do large packets pass?", peer.ip()))
+            let far = if seen.tunnel.is_some() { ", as far as the proxy" } else { "" };
+            finding.next(format!("ping -M do -s 1472 {}   # do large packets pass{far}?", peer.ip()))
         }
         _ => finding,
     };

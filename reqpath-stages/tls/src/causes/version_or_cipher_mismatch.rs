@@ -59,7 +59,6 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             return Err(Decline::not(because, &other));
         }
     }
-    let port = seen.subject().address().map_or(443, |peer| peer.port());
     let wider = case.of::<WiderOffer>(at).find(|wider| wider.alert.is_some() || wider.version.is_some());
     let wider = wider.filter(|_| seen.alert.is_some());
     let (told, whose) = match &wider {
@@ -74,12 +73,15 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
     if let Some(wider) = &wider {
         finding = finding.citing(wider);
     }
-    Ok(match about_the_version(&seen) {
-        true => finding
-            .next(format!("nmap --script ssl-enum-ciphers -p {port} {}", reqpath_core::quoted(&seen.host)))
-            .next(openssl_older(&seen, seen.subject())),
-        false => finding.next(openssl_brief(&seen, seen.subject())),
-    })
+    if !about_the_version(&seen) {
+        return Ok(finding.next(openssl_brief(&seen, seen.subject())));
+    }
+    if seen.tunnel.is_none() {
+        let port = seen.subject().address().map_or(443, |peer| peer.port());
+        let host = reqpath_core::quoted(&seen.host);
+        finding = finding.next(format!("nmap --script ssl-enum-ciphers -p {port} {host}"));
+    }
+    Ok(finding.next(openssl_older(&seen, seen.subject())))
 }
 
 /// What the handshake tells by itself, and who is to blame.

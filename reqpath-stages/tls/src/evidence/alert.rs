@@ -1,9 +1,13 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use reqpath_core::{Evidence, Subject};
 use rustls::AlertDescription;
 use serde::{Deserialize, Serialize};
+
+use super::tunnelled::Tunnelled;
+use crate::command::client;
 
 /// A TLS alert: the peer's word for what it does not like, or ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +59,14 @@ pub struct LateAlert {
     /// What rustls said about it.
     #[serde(default)]
     pub words: String,
+    /// The proxy's tunnel it came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Arc<Tunnelled>>,
 }
 
 impl LateAlert {
-    pub(crate) fn new(alert: Alert, words: String) -> Self {
-        Self { alert, words }
+    pub(crate) fn new(alert: Alert, words: String, tunnel: Option<Arc<Tunnelled>>) -> Self {
+        Self { alert, words, tunnel }
     }
 }
 
@@ -67,7 +74,7 @@ impl Evidence for LateAlert {
     const KIND: &'static str = "tls.alert";
 
     fn source(&self, at: &Subject) -> String {
-        at.address().map_or_else(String::new, |peer| format!("openssl s_client -connect {peer} -msg"))
+        at.address().map_or_else(String::new, |peer| format!("{} -msg", client(peer, self.tunnel.as_deref())))
     }
 
     fn brief(&self) -> String {
@@ -128,7 +135,7 @@ mod tests {
             "alert 112 (unrecognized_name)"
         );
         assert_eq!(Alert::new(99).to_string(), "alert 99");
-        let json = serde_json::to_value(LateAlert::new(Alert::new(116), "x".to_owned())).unwrap();
+        let json = serde_json::to_value(LateAlert::new(Alert::new(116), "x".to_owned(), None)).unwrap();
         assert_eq!(json, serde_json::json!({"number": 116, "name": "certificate_required", "words": "x"}));
     }
 }

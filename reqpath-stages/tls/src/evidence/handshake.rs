@@ -9,6 +9,7 @@ use super::chain::Chain;
 use super::moment::Moment;
 use super::request::CertificateRequest;
 use super::staple::Staple;
+use super::tunnelled::Tunnelled;
 use super::verification::{Reason, Verification};
 use crate::command::openssl;
 
@@ -26,6 +27,9 @@ pub struct Handshake {
     /// The server name sent; absent for addresses, and where none was to be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
+    /// The proxy's tunnel it was made through; absent where the server itself was dialled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Arc<Tunnelled>>,
     /// What our ClientHello offered.
     pub offer: Arc<Offer>,
     /// What the chain is verified against.

@@ -1,5 +1,10 @@
-use reqpath_core::{Context, Evidence, ObservationId, Subject, escape};
+use std::sync::Arc;
+
+use reqpath_core::{Context, Evidence, ObservationId, Subject, escape, quoted};
 use serde::{Deserialize, Serialize};
+
+use super::tunnelled::Tunnelled;
+use crate::command::client;
 
 /// What was spoken over the connection, where it is not what the handshake agreed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +15,9 @@ pub struct Spoken {
     pub agreed: String,
     /// The protocol of the first bytes that came, by its ALPN name.
     pub heard: String,
+    /// The proxy's tunnel it was heard in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Arc<Tunnelled>>,
 }
 
 impl Evidence for Spoken {
@@ -17,7 +25,7 @@ impl Evidence for Spoken {
 
     fn source(&self, at: &Subject) -> String {
         at.address().map_or_else(String::new, |peer| {
-            format!("openssl s_client -connect {peer} -alpn {}", self.agreed)
+            format!("{} -alpn {}", client(peer, self.tunnel.as_deref()), quoted(&self.agreed))
         })
     }
 
@@ -30,5 +38,6 @@ impl Evidence for Spoken {
 ///
 /// The stage that speaks over the connection is the one that hears it.
 pub fn record_spoken(cx: &Context, at: &Subject, agreed: &str, heard: &str) -> ObservationId {
-    cx.record(at, Spoken { agreed: agreed.to_owned(), heard: heard.to_owned() })
+    let tunnel = Tunnelled::of(cx, &at.any_address());
+    cx.record(at, Spoken { agreed: agreed.to_owned(), heard: heard.to_owned(), tunnel })
 }

@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use reqpath_core::{Evidence, Subject, quoted};
 use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
 use super::handshake::Offer;
+use super::tunnelled::Tunnelled;
+use crate::command::client;
 
 /// What a server answers to a ClientHello that offers far more than this client could speak.
 ///
@@ -15,6 +19,9 @@ pub struct WiderOffer {
     /// The server name sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
+    /// The proxy's tunnel it was made through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Arc<Tunnelled>>,
     /// What was offered.
     pub offer: Offer,
     /// The version that the server chose.
@@ -84,7 +91,7 @@ impl Evidence for WiderOffer {
             Some(name) => format!("-servername {}", quoted(name)),
             None => "-noservername".to_owned(),
         };
-        format!("openssl s_client -connect {} {name} -brief </dev/null", quoted(&peer.to_string()))
+        format!("{} {name} -brief </dev/null", client(peer, self.tunnel.as_deref()))
     }
 
     fn brief(&self) -> String {

@@ -3,7 +3,7 @@ use std::io;
 
 use reqpath_core::{Context, ObservationId, Subject};
 
-use crate::evidence::{Alert, LateAlert, words};
+use crate::evidence::{Alert, LateAlert, Tunnelled, words};
 
 /// Records the alert inside an error that reading or writing gave after the handshake, if there is one.
 ///
@@ -12,7 +12,8 @@ use crate::evidence::{Alert, LateAlert, words};
 pub fn record_late_alert(cx: &Context, at: &Subject, error: &(dyn Error + 'static)) -> Option<ObservationId> {
     let found = find(error)?;
     let rustls::Error::AlertReceived(description) = found else { return None };
-    Some(cx.record(at, LateAlert::new(Alert::from(*description), words(found))))
+    let tunnel = Tunnelled::of(cx, &at.any_address());
+    Some(cx.record(at, LateAlert::new(Alert::from(*description), words(found), tunnel)))
 }
 
 /// The error of rustls within an error, however deep.

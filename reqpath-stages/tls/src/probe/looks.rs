@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use reqpath_core::{Again, Context, Destination, Error, PeerAddr, Subject};
+use reqpath_core::{Again, Context, Error, PeerAddr, Subject};
 use reqpath_tcp::{Broken, Closing, Progress, SILENCE, silence};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::AsyncWriteExt;
@@ -96,7 +96,8 @@ impl Look<'_> {
         let limit = in_time(cx.connect_limit(self.setup.options.limit));
         let asked = ask(dialled.connection, self.failed.sni.as_deref(), &self.setup.options.alpn);
         // Nothing is recorded of a peer that falls silent: that it does so is for others to tell.
-        if let Ok(answer) = timeout(limit, asked).await {
+        if let Ok(mut answer) = timeout(limit, asked).await {
+            answer.tunnel = self.failed.tunnel.clone();
             cx.record(&at, answer);
         }
         Ok(())
@@ -120,7 +121,8 @@ impl Look<'_> {
         let at = self.at.at_address(dialled.peer);
         let limit = in_time(cx.connect_limit(self.setup.options.limit));
         let host = name.to_str().into_owned();
-        let how = How { purpose, name, host, send_name, lenient: true, limit };
+        let how =
+            How { purpose, name, host, send_name, lenient: true, tunnel: self.failed.tunnel.clone(), limit };
         if let Shaken::Secured(mut tls, _) = shake(self.ready, &cx, &at, dialled, how).await {
             // Nothing was said; a polite end keeps it out of the server's error log.
             drop(timeout(GOODBYE, tls.shutdown()).await);
@@ -191,8 +193,7 @@ impl Look<'_> {
         if !matches!(self.failed.ended, Some(Ended::Closed | Ended::Reset)) {
             return Ok(());
         }
-        let proxied = self.cx.peek::<Destination>(self.at).is_some_and(|to| to.proxy.is_some());
-        if self.failed.received_bytes > 0 || proxied {
+        if self.failed.received_bytes > 0 || self.failed.tunnel.is_some() {
             return Ok(());
         }
         // A peer that took its time with the first connection is given more with the silent one.

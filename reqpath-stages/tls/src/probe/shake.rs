@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use reqpath_core::{Context, Dialled, Subject, Target, escape_bytes};
@@ -13,7 +14,9 @@ use super::setup::Ready;
 use super::tap::{Heard, Tap};
 use super::watch::Sight;
 use crate::der::Fields;
-use crate::evidence::{Alert, Ended, Handshake, Moment, Purpose, Reason, Staple, Verification, words};
+use crate::evidence::{
+    Alert, Ended, Handshake, Moment, Purpose, Reason, Staple, Tunnelled, Verification, words,
+};
 
 /// How one handshake is to be made.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct How {
     pub(crate) send_name: bool,
     /// Whether to go on whatever the certificate is.
     pub(crate) lenient: bool,
+    /// The proxy's tunnel that the connection is.
+    pub(crate) tunnel: Option<Arc<Tunnelled>>,
     pub(crate) limit: Duration,
 }
 
@@ -50,6 +55,7 @@ pub(crate) async fn shake(ready: &Ready, cx: &Context, at: &Subject, dialled: Di
             purpose: how.purpose,
             sni: (how.send_name && matches!(how.name, ServerName::DnsName(_))).then(|| how.host.clone()),
             host: how.host,
+            tunnel: how.tunnel,
             offer: ready.offer.clone(),
             trust: ready.trust.clone(),
             clock: Some(Moment::from(clock)),
