@@ -240,3 +240,32 @@ fn mistakes_are_told_in_one_line() {
     trace(["--known-name", "not a name", url]).assert_mistake("`not a name` is not a server name");
     trace(["--cert", &chain, "--key", &junk, url]).assert_mistake("junk.pem: holds no private key");
 }
+
+#[test]
+fn an_end_that_came_late_is_not_called_silence_by_looks_that_had_less_time() {
+    let plan = Plan::new();
+    let leaf = good(&plan);
+    let warns_and_leaves = Connection::answers(&b"\x15\x03\x03\x00\x02\x01\x70"[..]);
+    for (dies, says) in [
+        (warns_and_leaves, "after 7 bytes of answer"),
+        (Connection::close_after_first_bytes(), "before a byte of answer"),
+    ] {
+        let late = dies.begin_after(Duration::from_millis(1_500));
+        let mock = MockUpstream::builder().tls(&leaf).connections(late).start().unwrap();
+        let url = format!("https://{}/", mock.address());
+        for limit in ["2", "8"] {
+            let run = trace(["--max-time", limit, &url]);
+            assert_only(&run, "tls.protocol.error");
+            run.assert_not_blamed("tls.timed_out");
+            let summary = run.report["verdict"]["cause"]["summary"].as_str().unwrap();
+            assert!(summary.contains(says), "{summary}");
+            // Nor does a silent connection show that it would live, which was watched for half a second.
+            let open = summary.contains("nothing was said stayed open");
+            assert_eq!(open, limit == "8" && says.starts_with("before"), "{limit} s: {summary}");
+        }
+    }
+    // What the road itself was not told is still silence.
+    let mock = MockUpstream::builder().tls(&leaf).connections(Connection::silent()).start().unwrap();
+    let run = trace(["--max-time", "2", &format!("https://{}/", mock.address())]);
+    assert_only(&run, "tls.timed_out");
+}

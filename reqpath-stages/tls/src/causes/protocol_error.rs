@@ -54,9 +54,12 @@ fn recognise(case: &Case, at: &Subject) -> Result<Finding, Decline> {
             let because = format!("a connection on which nothing is said dies as well: {}", silence.closed);
             return Err(Decline::not(because, &silence));
         }
-        finding.summary.push_str(", while one on which nothing was said stayed open");
-        // The far end took the connection: who ended it may stand between.
-        finding = finding.blaming(End::Leg).citing(&silence);
+        // One that was watched for less time than the first one lived may have died like it.
+        if silence.after_us >= seen.total_us.unwrap_or_default() {
+            finding.summary.push_str(", while one on which nothing was said stayed open");
+            // The far end took the connection: who ended it may stand between.
+            finding = finding.blaming(End::Leg).citing(&silence);
+        }
     }
     Ok(finding.error(error(&seen)).next(openssl(&seen, seen.subject())))
 }
