@@ -9,7 +9,7 @@ mod tls_front;
 use std::process::{Command, Stdio};
 
 use common::{Run, clean, reqpath, run};
-use reqpath_testkit::mock::{Connection, MockUpstream};
+use reqpath_testkit::mock::{Connection, MockUpstream, Tls};
 use reqpath_testkit::pki::{Authority, Leaf};
 use reqpath_testkit::real::{Flavour, Tinyproxy, require};
 use tls_front::{Front, Plan};
@@ -150,6 +150,32 @@ fn a_peer_behind_a_proxy_that_speaks_something_else() {
                 let seen = typed(&command.replace("curl ", "curl -N "));
                 assert!(seen.contains("CONNECT") && seen.contains(says), "{command}: {seen}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_heard_after_the_handshake_was_heard_through_the_proxy_too() {
+    let Some(proxy) = require(Tinyproxy::builder().start()) else { return };
+    let leaf = Authority::new().unwrap().leaf(HOST).issue().unwrap();
+    let wants = Tls::new(&leaf).require_client(&Authority::named("Robots").unwrap());
+    let liar = Connection::serve().speaks_http1_only();
+    for (tls, connection, kind, code) in [
+        (wants, Connection::serve(), "tls.alert", "tls.client_cert_required"),
+        (Tls::new(&leaf), liar, "tls.spoken", "tls.alpn_mismatch"),
+    ] {
+        let mock = MockUpstream::builder().tls(tls).connections(connection).start().unwrap();
+        let arguments = ["-k".to_owned(), format!("https://{}/", mock.address())];
+        let by_proxy = format!("-proxy {} -connect {} ", proxy.address(), mock.address());
+        let straight = format!("openssl s_client -connect {} ", mock.address());
+        for (set, how) in [(Some(&*proxy.url()), by_proxy), (None, straight)] {
+            let run = through(set, &arguments);
+            run.assert_died(code);
+            let heard = run.report["observations"].as_array().unwrap();
+            let heard = heard.iter().find(|one| one["kind"] == kind).unwrap();
+            assert!(heard["source"].as_str().unwrap().contains(&how), "{heard}");
+            let typed = next(&run, "openssl s_client");
+            assert!(typed.iter().all(|command| command.contains(&how)), "{typed:?}");
         }
     }
 }
