@@ -162,6 +162,14 @@ fn a_peer_that_dislikes_our_words_does_not_end_a_silent_connection() {
         panic!("{:?}", without.verdict)
     };
     assert!(what_would_tell.iter().any(|look| look.contains("nc -v 192.0.2.7 443")), "{what_would_tell:?}");
+    // Watched for less time than the one that spoke had lived.
+    let seen = vec![connected(A), broken("reset"), silence("none", 900)];
+    let shortly = case("http", "dead", seen);
+    let Some(Verdict::Unknown { what_would_tell, .. }) = &shortly.verdict else {
+        panic!("{:?}", shortly.verdict)
+    };
+    assert!(what_would_tell.iter().any(|look| look.contains("nc -v 192.0.2.7 443")), "{what_would_tell:?}");
+    assert!(!ruled_out(&shortly).contains(&"tcp.reset"), "{:?}", shortly.ruled_out);
 }
 
 #[test]

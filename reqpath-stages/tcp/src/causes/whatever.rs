@@ -16,12 +16,15 @@ const BIT: u64 = 200_000;
 pub(super) fn ended_anyway(case: &Case, at: &Subject, how: Closing) -> Result<Finding, Decline> {
     let peer = at.address().ok_or(Decline::Absent)?;
     let broken = case.first::<Broken>(at)?;
-    let Some(silence) = case.of::<Silence>(at).last() else {
-        return Err(Decline::needs(format!(
-            "sleep 2 | nc -v {}   # does a silent connection die too?",
-            apart(peer)
-        )));
+    let look = |seconds: u64| {
+        let peer = apart(peer);
+        Decline::needs(format!("sleep {seconds} | nc -v {peer}   # does a silent connection die too?"))
     };
+    let Some(silence) = case.of::<Silence>(at).last() else { return Err(look(2)) };
+    // One that was watched for less time than the other lived may have died like it.
+    if silence.closed == Closing::None && silence.after_us < broken.after_us {
+        return Err(look(broken.after_us.0.div_ceil(500_000)));
+    }
     if silence.closed == Closing::None {
         let because =
             format!("a second connection, on which nothing was said, stayed open for {}", silence.after_us);
