@@ -80,6 +80,11 @@ pub(crate) fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if matches!(name.len(), 7 | 8 | 16) && URL_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Cow::Owned(redact_url(value));
     }
+    // A URL under whatever name, where it names a user.
+    let user = |url: &Url| !url.username().is_empty() || url.password().is_some();
+    if value.contains("://") && value.contains('@') && Url::parse(value).is_ok_and(|url| user(&url)) {
+        return Cow::Owned(redact_url(value));
+    }
     Cow::Borrowed(value)
 }
 
@@ -339,6 +344,8 @@ mod tests {
         }
         assert_eq!(shown("X-Upstream", "Bearer abc"), REDACTED);
         assert_eq!(shown("Referer", "https://a.example/?token=x"), "https://a.example/?token=[redacted]");
+        assert_eq!(shown("X-Back", "https://me:pw@a.example/x"), "https://[redacted]@a.example/x");
+        assert_eq!(shown("X-Back", "https://a.example/@me"), "https://a.example/@me");
     }
 
     #[test]
